@@ -1,0 +1,7 @@
+//! What crosses the wire between the shim and the server, and the table of driver functions that decides it.
+//!
+//! Sans-IO: no sockets, no clock, no libcuda.
+#![forbid(unsafe_code)]
+
+pub mod codec;
+pub mod table;
