@@ -4,4 +4,9 @@
 #![forbid(unsafe_code)]
 
 pub mod codec;
+pub mod error;
+pub mod frame;
+pub mod handle;
+pub mod limits;
+pub mod session;
 pub mod table;

@@ -1,0 +1,48 @@
+//! Every limit of the protocol, with its reason.
+
+/// Bytes of the header in front of each record.
+pub const HEADER_BYTES: usize = 32;
+
+/// The longest body of a record. Bulk goes in pieces of [`PIECE_BYTES`]; what stands beside a piece is small.
+pub const BODY_BYTES_MAX: usize = PIECE_BYTES + (64 << 10);
+
+/// One piece of a copy or of an image: large enough that per-piece costs vanish, small enough that a launch
+/// of another thread waits for at most one of them.
+pub const PIECE_BYTES: usize = 1 << 20;
+
+/// Records that the peer has not acknowledged are kept for a resume, up to this; then the sender waits.
+pub const RESEND_BYTES_MAX: usize = 64 << 20;
+
+/// The receiver acknowledges after so many bytes …
+pub const ACK_EVERY_BYTES: usize = 256 << 10;
+/// … or so many records, whichever comes first.
+pub const ACK_EVERY_RECORDS: u64 = 256;
+
+/// Pieces of one device-to-host copy that are asked for before the first has arrived.
+pub const DTOH_PIECES_IN_FLIGHT: usize = 16;
+
+/// The largest module image that is taken, all pieces together.
+pub const IMAGE_BYTES_MAX: usize = 1 << 30;
+
+/// The longest name of a function or variable in a module; mangled C++ names are long.
+pub const NAME_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of kernel parameters: CUDA's own limit since compute capability 7.0 and CUDA 12.1.
+pub const KERNEL_PARAM_BYTES_MAX: usize = 32_764;
+
+/// Threads of the program that may hold a place in the session at one time.
+pub const CLIENT_THREADS_MAX: usize = 16_384;
+
+/// Environment variables that travel with hello, and the bytes of each.
+pub const VARIABLES_MAX: usize = 64;
+pub const VARIABLE_BYTES_MAX: usize = 4096;
+
+/// Kernels of a library whose parameter layouts come with the load; of larger ones each is asked for at its first use.
+pub const KERNELS_WITH_LOAD_MAX: usize = 512;
+
+const _: () = {
+    assert!(ACK_EVERY_BYTES * 4 < RESEND_BYTES_MAX);
+    assert!(BODY_BYTES_MAX + HEADER_BYTES < RESEND_BYTES_MAX / 4);
+    assert!(BODY_BYTES_MAX <= crate::codec::VALUE_BYTES_MAX);
+    assert!(KERNEL_PARAM_BYTES_MAX < BODY_BYTES_MAX);
+};
