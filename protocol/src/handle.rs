@@ -48,10 +48,6 @@ impl Id {
         u8::try_from(number).ok().and_then(ObjectKind::from_number)
     }
 
-    fn generation(self) -> u16 {
-        (self.0 >> INDEX_BITS) as u16
-    }
-
     fn index(self) -> usize {
         self.0 as usize & (OBJECTS_OF_A_KIND_MAX - 1)
     }

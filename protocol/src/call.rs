@@ -1,0 +1,346 @@
+//! Calls as they cross: the number of an operation, and the bodies of the rows that are by hand.
+//!
+//! The body of an `ask` or `tell` row is its arguments in order, written by the kinds of [`crate::param`]. A `hand` row's is
+//! one of the structs here, each named for what it asks, because several functions of CUDA ask the same.
+
+use crate::handle::Id;
+use crate::table;
+use bincode::{Decode, Encode};
+
+/// The number of an operation on the wire: a hash of its name, so that no table's order matters.
+pub const fn op(name: &str) -> u32 {
+    let bytes = name.as_bytes();
+    let mut hash = 0x811c_9dc5u32;
+    let mut index = 0;
+    while index < bytes.len() {
+        hash = (hash ^ bytes[index] as u32).wrapping_mul(0x0100_0193);
+        index += 1;
+    }
+    hash
+}
+
+macro_rules! ops {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        $($(#[$doc])* pub const $name: u32 = op(stringify!($name));)*
+        /// Operations that are no function of CUDA's.
+        pub const OWN_OPS: &[(&str, u32)] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+ops! {
+    /// First of a session: [`crate::snapshot::Hello`], answered by a [`crate::snapshot::Snapshot`].
+    HELLO;
+    /// Last of a session that ends in order; the worker frees everything.
+    GOODBYE;
+    /// A client thread ended; its slot may be given to another.
+    THREAD_GONE;
+    /// [`ContextNew`].
+    CONTEXT_NEW;
+    /// [`ContextGone`].
+    CONTEXT_GONE;
+    /// [`ImagePiece`]: part of an image that a later load names.
+    IMAGE_PIECE;
+    /// [`LoadModule`] with the functions of what was loaded for an answer: [`Loaded`].
+    LOAD_MODULE;
+    /// [`LoadLibrary`], answered by [`Loaded`].
+    LOAD_LIBRARY;
+    /// [`Unload`].
+    UNLOAD;
+    /// [`FindFunction`], answered by its [`Layout`].
+    FIND_FUNCTION;
+    /// [`FindVariable`], answered by its [`Range`].
+    FIND_VARIABLE;
+    /// [`LibraryModule`].
+    LIBRARY_MODULE;
+    /// [`KernelFunction`].
+    KERNEL_FUNCTION;
+    /// An id of a function or kernel; answered by every attribute, as [`Attributes`].
+    FUNCTION_ATTRIBUTES;
+    /// [`Launch`].
+    LAUNCH;
+    /// [`CopyToDevice`] and then the bytes.
+    COPY_TO_DEVICE;
+    /// [`CopyToHost`], answered by the bytes.
+    COPY_TO_HOST;
+    /// [`CopyOnDevice`].
+    COPY_ON_DEVICE;
+    /// [`Allocate`], answered by an address.
+    ALLOCATE;
+    /// A device address.
+    FREE;
+    /// Waits for everything in a context; about the calling thread's current one.
+    SYNCHRONIZE_CONTEXT;
+    /// A stream.
+    SYNCHRONIZE_STREAM;
+    /// An event.
+    SYNCHRONIZE_EVENT;
+    /// [`HostCall`]: a function of the program's in stream order.
+    HOST_CALL;
+    /// A token of [`NOTICE_HOST_CALL`]: that function has returned.
+    HOST_CALL_DONE;
+    /// [`ReserveAddress`], answered by an address.
+    RESERVE_ADDRESS;
+    /// [`Range`].
+    FREE_ADDRESS;
+    /// [`CreateMemory`].
+    CREATE_MEMORY;
+    /// [`MapMemory`].
+    MAP_MEMORY;
+    /// [`Range`].
+    UNMAP_MEMORY;
+    /// [`SetAccess`].
+    SET_ACCESS;
+    /// Notice: a told call failed. About that call, with its code; the body is empty.
+    NOTICE_FAILED;
+    /// Notice: an error after which the process or the context is lost; about the call that met it, as far as is known.
+    NOTICE_FATAL;
+    /// Notice: it is the turn of a program's function in its stream. The body is its token.
+    NOTICE_HOST_CALL;
+}
+
+/// A context of the program's, primary ones too. The id is chosen by the client.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ContextNew {
+    pub context: Id,
+    pub device: i32,
+    pub flags: u32,
+    pub primary: bool,
+}
+
+/// A context is destroyed, or a primary one released for the last time or reset, and all that lives in it with it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ContextGone {
+    pub context: Id,
+}
+
+/// Pieces of one image carry the same `upload`, in order; the bytes follow.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ImagePiece {
+    pub upload: u64,
+    pub image_bytes: u64,
+}
+
+/// `cuModuleLoadData` and its kin.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct LoadModule {
+    pub upload: u64,
+    pub module: Id,
+    /// A fat binary as `cuModuleLoadFatBinary` takes it.
+    pub fatbin: bool,
+    pub jit: JitOptions,
+}
+
+/// `cuLibraryLoadData`.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct LoadLibrary {
+    pub upload: u64,
+    pub library: Id,
+    pub jit: JitOptions,
+}
+
+/// Options of the compiler that are numbers; its log buffers are the shim's own affair.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub struct JitOptions {
+    pub values: Vec<(u32, u64)>,
+    /// How much of the two logs the program has room for.
+    pub info_log_bytes: u32,
+    pub error_log_bytes: u32,
+}
+
+/// What a load found. The logs come also when it failed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Loaded {
+    /// Every function of the image, or none where they are too many: then each is asked for.
+    pub functions: Option<Vec<(String, Layout)>>,
+    pub info_log: String,
+    pub error_log: String,
+}
+
+/// Where each parameter of a kernel lies in its parameter buffer: (offset, size) in bytes, in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Layout {
+    pub params: Vec<(u32, u32)>,
+}
+
+impl Layout {
+    /// Bytes of the whole parameter buffer.
+    pub fn bytes(&self) -> usize {
+        self.params.iter().map(|(offset, size)| *offset as usize + *size as usize).max().unwrap_or(0)
+    }
+}
+
+/// A module or library, and all that came out of it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Unload {
+    pub object: Id,
+}
+
+/// A function of a module, or a kernel of a library; `found` is the id that it shall have.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct FindFunction {
+    pub within: Id,
+    pub name: String,
+    pub found: Id,
+}
+
+/// A variable of a module or library.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct FindVariable {
+    pub within: Id,
+    pub name: String,
+}
+
+/// A piece of the device's address space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Range {
+    pub address: u64,
+    pub bytes: u64,
+}
+
+impl Range {
+    pub fn end(self) -> u64 {
+        self.address.saturating_add(self.bytes)
+    }
+
+    pub fn contains(self, address: u64) -> bool {
+        self.address <= address && address < self.end()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct LibraryModule {
+    pub library: Id,
+    pub module: Id,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct KernelFunction {
+    pub kernel: Id,
+    pub function: Id,
+}
+
+/// One number for each `CUfunction_attribute` from 0 on, or the code with which the driver refused it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Attributes {
+    pub values: Vec<Result<i32, i32>>,
+}
+
+/// A launch; the parameter buffer follows.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Launch {
+    pub function: Id,
+    pub grid: [u32; 3],
+    pub block: [u32; 3],
+    pub shared_bytes: u32,
+    pub stream: u64,
+    /// `CUlaunchAttribute`s: the number and the value's bytes. Only those without a pointer or handle cross.
+    pub attributes: Vec<(u32, [u8; 64])>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct CopyToDevice {
+    pub destination: u64,
+    pub stream: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct CopyToHost {
+    pub source: u64,
+    pub bytes: u64,
+    pub stream: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct CopyOnDevice {
+    pub destination: u64,
+    pub source: u64,
+    pub bytes: u64,
+    pub stream: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Allocate {
+    pub bytes: u64,
+}
+
+/// The worker blocks the stream until the client has said that `token` is done.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct HostCall {
+    pub stream: u64,
+    pub token: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ReserveAddress {
+    pub bytes: u64,
+    pub alignment: u64,
+    pub hint: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct CreateMemory {
+    pub allocation: Id,
+    pub bytes: u64,
+    pub device: i32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct MapMemory {
+    pub range: Range,
+    pub offset: u64,
+    pub allocation: Id,
+}
+
+/// `CUmemAccessDesc`s for devices: (ordinal, flags).
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct SetAccess {
+    pub range: Range,
+    pub devices: Vec<(i32, u32)>,
+}
+
+/// What both sides must agree on: every row's name, word and arguments, and the operations that are our own.
+pub fn fingerprint() -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    let mut mix = |text: &str| {
+        for byte in text.bytes().chain([0xff]) {
+            hash = (hash ^ byte as u64).wrapping_mul(0x0100_0000_01b3);
+        }
+    };
+    for row in table::rows() {
+        mix(row.name);
+        mix(&format!("{:?}", row.answer));
+        for arg in row.args {
+            mix(arg.kind);
+            mix(arg.length.unwrap_or(""));
+        }
+    }
+    OWN_OPS.iter().for_each(|(name, _)| mix(name));
+    mix(WIRE_VERSION);
+    hash
+}
+
+/// Changed by hand when a struct of the wire changes its shape.
+const WIRE_VERSION: &str = "1";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    #[test]
+    fn no_two_operations_share_a_number() {
+        let names = table::rows().map(|row| row.name).chain(OWN_OPS.iter().map(|(name, _)| *name));
+        let mut seen = HashMap::new();
+        for name in names {
+            if let Some(other) = seen.insert(op(name), name) {
+                panic!("{name} and {other} have the same number");
+            }
+        }
+    }
+
+    #[test]
+    fn a_parameter_buffer_ends_with_its_last_parameter() {
+        assert_eq!(Layout { params: vec![(0, 1), (8, 8), (16, 20)] }.bytes(), 36);
+        assert_eq!(Layout::default().bytes(), 0);
+    }
+}
