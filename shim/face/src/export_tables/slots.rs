@@ -7,6 +7,7 @@
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
 
 use super::{CUDART_INTERFACE, INTEGRITY_CHECK};
 use crate::context_storage::{self, Destructor};
@@ -130,20 +131,19 @@ pub(super) unsafe extern "C" fn get(
         answer(value, || {
             let host = host()?;
             let kept = context_storage::get(host, context_storage::meant(host, context)?, key.addr())?;
-            Ok(std::ptr::with_exposed_provenance_mut(kept))
+            Ok(ptr::with_exposed_provenance_mut(kept))
         })
     }
 }
 
-/// `CONTEXT_CHECKS[2]`: nothing is wrong with the context. What the third argument receives is not known, and no caller
-/// seen reads it.
+/// `CONTEXT_CHECKS[2]`: nothing is wrong with the context, and there is nothing to say about it.
 pub(super) unsafe extern "C" fn check_context(
     _context: CUcontext,
     wrong: *mut u32,
-    _detail: *mut *mut c_void,
+    detail: *mut *mut c_void,
 ) -> CUresult {
     // SAFETY: the caller's promise.
-    unsafe { answer(wrong, || Ok(0)) }
+    unsafe { answer_two(wrong, detail, || Ok((0, ptr::null_mut()))) }
 }
 
 /// `CONTEXT_CHECKS[3]`: nothing is wrong; a plain number, not a `CUresult`.
@@ -198,7 +198,7 @@ fn destruction(
 ) -> Destructor {
     let [context, key, value] = [context, key, value].map(|pointer| pointer.expose_provenance());
     Box::new(move || {
-        let [context, key, value] = [context, key, value].map(std::ptr::with_exposed_provenance_mut);
+        let [context, key, value] = [context, key, value].map(ptr::with_exposed_provenance_mut);
         // SAFETY: whoever gave the function promised that it takes these three.
         unsafe { function(context, key, value) }
     })
@@ -275,3 +275,163 @@ unsafe impl Sync for Zeroed {}
 
 static HOOKS: Zeroed = Zeroed::new();
 static HOOK_FLAGS: Zeroed = Zeroed::new();
+
+#[cfg(test)]
+mod tests {
+    use std::mem::transmute;
+    use std::ptr::without_provenance_mut;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::export_tables::get_export_table;
+    use crate::{CUDA_ERROR_INVALID_CONTEXT, CUDA_ERROR_INVALID_HANDLE, DeviceIdentity, Host, context_gone};
+
+    /// One context, 0x77, which is current and primary; asking for device 13 is a bug in the host.
+    struct OneContext;
+
+    const CONTEXT: usize = 0x77;
+
+    impl Host for OneContext {
+        fn driver_version(&self) -> u32 {
+            13050
+        }
+        fn visible_devices(&self) -> Vec<DeviceIdentity> {
+            vec![DeviceIdentity { uuid: [1; 16], pci_domain: 0, pci_bus: 2, pci_device: 0 }]
+        }
+        fn primary_context(&self, device: CUdevice) -> Result<CUcontext, CUresult> {
+            assert_ne!(device, 13, "a bug in the host");
+            Ok(without_provenance_mut(CONTEXT))
+        }
+        fn current_context(&self) -> CUcontext {
+            without_provenance_mut(CONTEXT)
+        }
+        fn is_live(&self, context: CUcontext) -> bool {
+            context.addr() == CONTEXT
+        }
+        fn load_module(&self, image: *const c_void) -> Result<CUmodule, CUresult> {
+            Ok(image.cast_mut())
+        }
+    }
+
+    /// The slot, fetched as a program fetches it.
+    fn slot(id: u128, place: usize) -> *const c_void {
+        let mut table: *const c_void = ptr::null();
+        let id = id.to_be_bytes();
+        // SAFETY: a writable pointer, 16 readable bytes, and a place inside the table.
+        unsafe {
+            assert_eq!(get_export_table(&OneContext, &mut table, id.as_ptr().cast()), CUDA_SUCCESS);
+            table.cast::<*const c_void>().add(place).read()
+        }
+    }
+
+    const CUDART: u128 = 0x6BD5FB6C_5BF4_E74A_8987_D93912FD9DF9;
+    const STORAGE: u128 = 0xC693336E_1121_DF11_A8C3_68F355D89593;
+    const INTEGRITY: u128 = 0xD4082055_BDE6_704B_8D34_BA123C66E1F2;
+
+    #[test]
+    fn a_table_that_is_refused_leaves_null() {
+        let mut table: *const c_void = ptr::dangling();
+        let id = [0xFFu8; 16];
+        // SAFETY: a writable pointer and 16 readable bytes; then NULLs, which are promised to be refused.
+        unsafe {
+            let result = get_export_table(&OneContext, &mut table, id.as_ptr().cast());
+            assert_eq!((result, table), (CUDA_ERROR_INVALID_VALUE, ptr::null()));
+            let result = get_export_table(&OneContext, ptr::null_mut(), id.as_ptr().cast());
+            assert_eq!(result, CUDA_ERROR_INVALID_VALUE);
+            assert_eq!(get_export_table(&OneContext, &mut table, ptr::null()), CUDA_ERROR_INVALID_VALUE);
+        }
+    }
+
+    #[test]
+    fn a_panic_in_the_host_becomes_an_error_of_the_call() {
+        type PrimaryContext = unsafe extern "C" fn(*mut CUcontext, CUdevice) -> CUresult;
+        let mut context = ptr::null_mut();
+        // SAFETY: the slot has this type.
+        unsafe {
+            let primary_context: PrimaryContext = transmute(slot(CUDART, 2));
+            assert_eq!(primary_context(&mut context, 13), CUDA_ERROR_UNKNOWN);
+            assert_eq!(primary_context(&mut context, 0), CUDA_SUCCESS);
+            assert_eq!(primary_context(ptr::null_mut(), 0), CUDA_ERROR_INVALID_VALUE);
+        }
+        assert_eq!(context.addr(), CONTEXT);
+    }
+
+    #[test]
+    fn a_slot_that_nobody_calls_says_so() {
+        for place in [3, 4, 5, 9, 10, 11] {
+            // SAFETY: the slot ignores whatever arguments it is given.
+            let unknown: extern "C" fn() -> CUresult = unsafe { transmute(slot(CUDART, place)) };
+            assert_eq!(unknown(), CUDA_ERROR_NOT_SUPPORTED, "slot {place}");
+        }
+    }
+
+    #[test]
+    fn options_that_are_not_understood_are_refused() {
+        type Load = unsafe extern "C" fn(*mut CUmodule, *const c_void, usize, usize, usize) -> CUresult;
+        let mut module = ptr::null_mut();
+        // SAFETY: the slot has this type, and the host does not look at the image.
+        unsafe {
+            let load: Load = transmute(slot(CUDART, 6));
+            assert_eq!(load(&mut module, ptr::dangling(), 0, 0, 1), CUDA_ERROR_NOT_SUPPORTED);
+            assert_eq!(load(&mut module, ptr::null(), 0, 0, 0), CUDA_ERROR_INVALID_VALUE);
+            assert_eq!(load(&mut module, ptr::dangling(), 0, 0, 0), CUDA_SUCCESS);
+        }
+        assert_eq!(module, ptr::dangling_mut());
+    }
+
+    #[test]
+    fn a_value_beside_the_current_context_lives_until_the_context_goes() {
+        type Put = unsafe extern "C" fn(CUcontext, *mut c_void, *mut c_void, Option<CDestructor>) -> CUresult;
+        type Get = unsafe extern "C" fn(*mut *mut c_void, CUcontext, *mut c_void) -> CUresult;
+        static DESTROYED: AtomicUsize = AtomicUsize::new(0);
+        unsafe extern "C" fn destroy(context: CUcontext, key: *mut c_void, value: *mut c_void) {
+            DESTROYED.fetch_add(context.addr() + key.addr() + value.addr(), Ordering::Relaxed);
+        }
+        let [context, key, value] = [CONTEXT, 0x100, 0x1000].map(without_provenance_mut::<c_void>);
+        let mut found = ptr::null_mut();
+        // SAFETY: the slots have these types.
+        unsafe {
+            let put: Put = transmute(slot(STORAGE, 0));
+            let get: Get = transmute(slot(STORAGE, 2));
+            assert_eq!(get(&mut found, ptr::null_mut(), key), CUDA_ERROR_INVALID_HANDLE);
+            assert_eq!(put(ptr::null_mut(), key, value, Some(destroy)), CUDA_SUCCESS);
+            assert_eq!(get(&mut found, context, key), CUDA_SUCCESS);
+            assert_eq!(found.addr(), 0x1000);
+            assert_eq!(get(&mut found, without_provenance_mut(0x78), key), CUDA_ERROR_INVALID_CONTEXT);
+            context_gone(context);
+            assert_eq!(DESTROYED.load(Ordering::Relaxed), CONTEXT + 0x1100);
+            assert_eq!(get(&mut found, context, key), CUDA_ERROR_INVALID_HANDLE);
+        }
+    }
+
+    #[test]
+    fn the_integrity_check_speaks_of_this_thread_and_these_tables() {
+        type Check = unsafe extern "C" fn(u32, u64, *mut [u8; 16]) -> CUresult;
+        let mut hash = [0; 16];
+        // SAFETY: the slot has this type.
+        unsafe {
+            let check: Check = transmute(slot(INTEGRITY, 1));
+            assert_eq!(check(13052, 1_700_000_000, &mut hash), CUDA_SUCCESS);
+        }
+        let expected = Question {
+            driver_version: 13050,
+            version: 13052,
+            process: std::process::id(),
+            // SAFETY: asks nothing of its caller.
+            thread: unsafe { libc::pthread_self() } as u32,
+            runtime_table: table_address(CUDART) as u64,
+            integrity_table: table_address(INTEGRITY) as u64,
+            integrity_function: slot(INTEGRITY, 1).addr() as u64,
+            unix_s: 1_700_000_000,
+            devices: &OneContext.visible_devices(),
+        };
+        assert_eq!(hash, expected.answer());
+    }
+
+    fn table_address(id: u128) -> usize {
+        let mut table: *const c_void = ptr::null();
+        // SAFETY: a writable pointer and 16 readable bytes.
+        unsafe { get_export_table(&OneContext, &mut table, id.to_be_bytes().as_ptr().cast()) };
+        table.addr()
+    }
+}
