@@ -3,10 +3,15 @@
 //! Sans-IO: no sockets, no clock, no libcuda.
 #![forbid(unsafe_code)]
 
+pub mod admission;
+pub mod call;
 pub mod codec;
 pub mod error;
 pub mod frame;
 pub mod handle;
 pub mod limits;
+pub mod param;
 pub mod session;
+pub mod snapshot;
 pub mod table;
+pub mod ticket;

@@ -1,0 +1,65 @@
+//! The word with the gate of those who do not compute: status, more time to live, the end.
+
+use std::time::{Duration, Instant};
+
+use farwarp_protocol::admission::{Answer, ControlAnswer, ControlRequest, ServerStatus, Wish};
+use farwarp_protocol::ticket::Ticket;
+
+use crate::DialError;
+use crate::client::GateConnection;
+
+/// A gate that does not answer within this time is as good as gone.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// One connection to the gate, for as many requests as wanted.
+pub struct Control {
+    gate: GateConnection,
+}
+
+impl Control {
+    pub fn dial(ticket: &Ticket) -> Result<Self, DialError> {
+        let (gate, answer) = GateConnection::open(ticket, Wish::Control, Instant::now() + ANSWER_TIMEOUT)?;
+        match answer {
+            Answer::Control => Ok(Self { gate }),
+            Answer::Refused(refusal) => Err(DialError::refused(ticket.address.clone(), 0, refusal)),
+            Answer::Admitted(_) => Err(gate.malformed("it took us for somebody else")),
+        }
+    }
+
+    pub fn status(&mut self) -> Result<ServerStatus, DialError> {
+        match self.ask(&ControlRequest::Status)? {
+            ControlAnswer::Status(status) => Ok(status),
+            ControlAnswer::Done => Err(self.gate.malformed("it answered another question")),
+        }
+    }
+
+    /// The server now ends itself after `ttl`, counted from here; the limit before is forgotten.
+    pub fn renew(&mut self, ttl: Duration) -> Result<(), DialError> {
+        let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        self.done(&ControlRequest::Renew { ttl_ms })
+    }
+
+    /// Ends all sessions, and the server.
+    pub fn shutdown(&mut self) -> Result<(), DialError> {
+        self.done(&ControlRequest::Shutdown)
+    }
+
+    fn done(&mut self, request: &ControlRequest) -> Result<(), DialError> {
+        match self.ask(request)? {
+            ControlAnswer::Done => Ok(()),
+            ControlAnswer::Status(_) => Err(self.gate.malformed("it answered another question")),
+        }
+    }
+
+    fn ask(&mut self, request: &ControlRequest) -> Result<ControlAnswer, DialError> {
+        let until = Instant::now() + ANSWER_TIMEOUT;
+        self.gate.tell(request, until)?;
+        self.gate.hear(until)
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.gate.close();
+    }
+}

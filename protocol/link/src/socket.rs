@@ -1,0 +1,107 @@
+//! A UDP socket as this crate uses it: non-blocking, closed on exec, large buffers, segmentation offload both ways.
+
+use std::io::{self, IoSliceMut};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
+
+/// Asked of the kernel, which may give less (net.core.rmem_max). The default of 208 KiB overflows within 2 ms at 1 Gbit/s,
+/// and each datagram dropped there looks like loss on the path.
+const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+
+/// One receive fills at most so many buffers, each of one datagram or one train of them.
+pub(crate) const BATCH: usize = 4;
+/// The largest train that the kernel joins.
+pub(crate) const TRAIN_BYTES: usize = 64 << 10;
+/// The largest train that we send; beside its headers it must stay below 64 KiB, or the kernel refuses it whole.
+const SENT_TRAIN_BYTES: usize = 65_000;
+
+pub struct Socket {
+    socket: UdpSocket,
+    state: UdpSocketState,
+    peer: SocketAddr,
+}
+
+impl Socket {
+    /// A new socket that speaks only with `peer`.
+    pub(crate) fn connected(peer: SocketAddr) -> io::Result<Self> {
+        let any: SocketAddr = match peer {
+            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        };
+        let socket = UdpSocket::bind(any)?;
+        socket.connect(peer)?;
+        Self::adopt(socket)
+    }
+
+    /// A socket that was connected by somebody else.
+    pub fn adopt(socket: UdpSocket) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        let peer = socket.peer_addr()?;
+        let state = UdpSocketState::new((&socket).into())?;
+        enlarge(&socket, &state);
+        Ok(Self { socket, state, peer })
+    }
+
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// What the kernel granted, by its own count (it doubles what was asked).
+    pub(crate) fn receive_buffer_bytes(&self) -> usize {
+        self.state.recv_buffer_size(UdpSockRef::from(&self.socket)).unwrap_or(0)
+    }
+
+    pub(crate) fn may_fragment(&self) -> bool {
+        self.state.may_fragment()
+    }
+
+    /// How many datagrams of this size one system call may send.
+    pub(crate) fn segments_max(&self, mtu: u16) -> usize {
+        self.state.max_gso_segments().min(SENT_TRAIN_BYTES / usize::from(mtu.max(1))).max(1)
+    }
+
+    /// `WouldBlock` and a refusal by the peer's host come back; what else is lost on the way is lost as on any network.
+    pub(crate) fn send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        match self.state.try_send(UdpSockRef::from(&self.socket), transmit) {
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionRefused) =>
+            {
+                Err(error)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn receive(&self, into: &mut [IoSliceMut<'_>], meta: &mut [RecvMeta]) -> io::Result<usize> {
+        loop {
+            match self.state.recv(UdpSockRef::from(&self.socket), into, meta) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => return other,
+            }
+        }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+/// Failure to enlarge is no error: a smaller buffer works, only slower, and `receive_buffer_bytes` shows it.
+fn enlarge(socket: &UdpSocket, state: &UdpSocketState) {
+    if state.recv_buffer_size(socket.into()).is_ok_and(|bytes| bytes < SOCKET_BUFFER_BYTES) {
+        let _ = state.set_recv_buffer_size(socket.into(), SOCKET_BUFFER_BYTES);
+    }
+    if state.send_buffer_size(socket.into()).is_ok_and(|bytes| bytes < SOCKET_BUFFER_BYTES) {
+        let _ = state.set_send_buffer_size(socket.into(), SOCKET_BUFFER_BYTES);
+    }
+}
