@@ -1,0 +1,135 @@
+#define _GNU_SOURCE
+#include "record.h"
+
+#include <dlfcn.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "driver.h"
+
+static _Thread_local char line[1 << 17];
+static _Thread_local size_t length;
+
+static void add(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    int added = vsnprintf(line + length, sizeof line - length, format, arguments);
+    va_end(arguments);
+    if (added > 0 && (size_t)added < sizeof line - length) length += added;
+}
+
+static void add_quoted(const char *text) {
+    add("\"");
+    for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
+        if (*at == '"' || *at == '\\') add("\\%c", *at);
+        else if (*at < 0x20 || *at > 0x7e) add("\\u%04x", *at);
+        else add("%c", *at);
+    }
+    add("\"");
+}
+
+void begin(const char *format, ...) {
+    char name[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(name, sizeof name, format, arguments);
+    va_end(arguments);
+    length = 0;
+    add("{\"name\": ");
+    add_quoted(name);
+}
+
+static void key(const char *name) {
+    add(", ");
+    add_quoted(name);
+    add(": ");
+}
+
+void put_number(const char *name, long long value) { key(name), add("%lld", value); }
+void put_real(const char *name, double value) { key(name), add("%.3f", value); }
+void put_text(const char *name, const char *value) { key(name), add_quoted(value); }
+
+void put_bytes(const char *name, const void *bytes, unsigned count) {
+    key(name);
+    add("\"");
+    for (unsigned i = 0; i < count; i++) add("%02x", ((const unsigned char *)bytes)[i]);
+    add("\"");
+}
+
+void put_json(const char *name, const char *format, ...) {
+    char value[1 << 16];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(value, sizeof value, format, arguments);
+    va_end(arguments);
+    key(name), add("%s", value);
+}
+
+void put_code(const char *name, unsigned code) {
+    if (code == NO_SYMBOL) put_text(name, "no symbol");
+    else put_number(name, code);
+}
+
+void end(void) {
+    add("}\n");
+    for (size_t written = 0; written < length;) {
+        ssize_t count = write(STDOUT_FILENO, line + written, length - written);
+        if (count <= 0) _exit(3);
+        written += count;
+    }
+}
+
+void record_code(const char *name, unsigned code) {
+    begin("%s", name);
+    put_code("code", code);
+    end();
+}
+
+const char *place_of(const void *address) {
+    static _Thread_local char text[512];
+    Dl_info info;
+    if (!address) return "null";
+    if (!dladdr(address, &info) || !info.dli_fname) return "outside of any module";
+    const char *slash = strrchr(info.dli_fname, '/');
+    snprintf(text, sizeof text, "%s+0x%lx", slash ? slash + 1 : info.dli_fname,
+             (unsigned long)((const char *)address - (const char *)info.dli_fbase));
+    return text;
+}
+
+bool in_child(const char *name, unsigned limit_ms, void (*body)(void *), void *argument) {
+    pid_t child = fork();
+    if (child == 0) {
+        body(argument);
+        _exit(0); /* without the driver's exit handlers: what they do is no part of the case */
+    }
+    int process = syscall(SYS_pidfd_open, child, 0);
+    struct pollfd ended = {.fd = process, .events = POLLIN};
+    bool late = poll(&ended, 1, limit_ms) == 0;
+    if (late) kill(child, SIGKILL);
+    int status = 0;
+    waitpid(child, &status, 0);
+    close(process);
+    if (!late && WIFEXITED(status) && WEXITSTATUS(status) == 0) return true;
+    char text[64];
+    if (late) snprintf(text, sizeof text, "timeout");
+    else if (WIFSIGNALED(status)) snprintf(text, sizeof text, "crashed: signal %d", WTERMSIG(status));
+    else snprintf(text, sizeof text, "exited: status %d", WEXITSTATUS(status));
+    begin("%s", name);
+    put_text("code", text);
+    end();
+    return false;
+}
+
+double now_us(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1e6 + now.tv_nsec / 1e3;
+}
