@@ -9,10 +9,7 @@ pub use bincode::{BorrowDecode, Decode, Encode};
 pub const VALUE_BYTES_MAX: usize = 16 << 20;
 
 const fn config() -> impl bincode::config::Config {
-    bincode::config::standard()
-        .with_little_endian()
-        .with_fixed_int_encoding()
-        .with_limit::<VALUE_BYTES_MAX>()
+    bincode::config::standard().with_little_endian().with_fixed_int_encoding().with_limit::<VALUE_BYTES_MAX>()
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
