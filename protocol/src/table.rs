@@ -63,8 +63,42 @@ pub const PER_THREAD_SINCE: u32 = 7000;
 #[macro_export]
 macro_rules! for_each_chapter {
     ($then:ident) => {
+        $crate::error_handling! { $then }
         $crate::initialization! { $then }
+        $crate::version_management! { $then }
+        $crate::device_management! { $then }
+        $crate::primary_context_management! { $then }
+        $crate::context_management! { $then }
+        $crate::module_management! { $then }
+        $crate::library_management! { $then }
         $crate::memory_management! { $then }
+        $crate::virtual_memory_management! { $then }
+        $crate::stream_ordered_memory_allocator! { $then }
+        $crate::multicast_object_management! { $then }
+        $crate::fabric_clique_information! { $then }
+        $crate::logical_endpoint! { $then }
+        $crate::fabric_copy! { $then }
+        $crate::unified_addressing! { $then }
+        $crate::stream_management! { $then }
+        $crate::event_management! { $then }
+        $crate::external_resource_interoperability! { $then }
+        $crate::stream_memory_operations! { $then }
+        $crate::execution_control! { $then }
+        $crate::graph_management! { $then }
+        $crate::occupancy! { $then }
+        $crate::texture_reference_management! { $then }
+        $crate::surface_reference_management! { $then }
+        $crate::texture_object_management! { $then }
+        $crate::surface_object_management! { $then }
+        $crate::tensor_map_object_management! { $then }
+        $crate::peer_context_memory_access! { $then }
+        $crate::graphics_interoperability! { $then }
+        $crate::driver_entry_point_access! { $then }
+        $crate::coredump_attributes_control! { $then }
+        $crate::green_contexts! { $then }
+        $crate::error_log_management! { $then }
+        $crate::cuda_checkpointing! { $then }
+        $crate::profiler_control! { $then }
     };
 }
 
@@ -105,10 +139,44 @@ macro_rules! rows {
     };
 }
 
-/// Every row, by chapter.
+/// Every row, by chapter, in the manual's order.
 pub const CHAPTERS: &[&[Row]] = &[
+    crate::error_handling! { rows },
     crate::initialization! { rows },
+    crate::version_management! { rows },
+    crate::device_management! { rows },
+    crate::primary_context_management! { rows },
+    crate::context_management! { rows },
+    crate::module_management! { rows },
+    crate::library_management! { rows },
     crate::memory_management! { rows },
+    crate::virtual_memory_management! { rows },
+    crate::stream_ordered_memory_allocator! { rows },
+    crate::multicast_object_management! { rows },
+    crate::fabric_clique_information! { rows },
+    crate::logical_endpoint! { rows },
+    crate::fabric_copy! { rows },
+    crate::unified_addressing! { rows },
+    crate::stream_management! { rows },
+    crate::event_management! { rows },
+    crate::external_resource_interoperability! { rows },
+    crate::stream_memory_operations! { rows },
+    crate::execution_control! { rows },
+    crate::graph_management! { rows },
+    crate::occupancy! { rows },
+    crate::texture_reference_management! { rows },
+    crate::surface_reference_management! { rows },
+    crate::texture_object_management! { rows },
+    crate::surface_object_management! { rows },
+    crate::tensor_map_object_management! { rows },
+    crate::peer_context_memory_access! { rows },
+    crate::graphics_interoperability! { rows },
+    crate::driver_entry_point_access! { rows },
+    crate::coredump_attributes_control! { rows },
+    crate::green_contexts! { rows },
+    crate::error_log_management! { rows },
+    crate::cuda_checkpointing! { rows },
+    crate::profiler_control! { rows },
 ];
 
 /// Every row.
@@ -116,5 +184,39 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
     CHAPTERS.iter().flat_map(|chapter| chapter.iter())
 }
 
+mod context_management;
+mod coredump_attributes_control;
+mod cuda_checkpointing;
+mod device_management;
+mod driver_entry_point_access;
+mod error_handling;
+mod error_log_management;
+mod event_management;
+mod execution_control;
+mod external_resource_interoperability;
+mod fabric_clique_information;
+mod fabric_copy;
+mod graph_management;
+mod graphics_interoperability;
+mod green_contexts;
 mod initialization;
+mod library_management;
+mod logical_endpoint;
 mod memory_management;
+mod module_management;
+mod multicast_object_management;
+mod occupancy;
+mod peer_context_memory_access;
+mod primary_context_management;
+mod profiler_control;
+mod stream_management;
+mod stream_memory_operations;
+mod stream_ordered_memory_allocator;
+mod surface_object_management;
+mod surface_reference_management;
+mod tensor_map_object_management;
+mod texture_object_management;
+mod texture_reference_management;
+mod unified_addressing;
+mod version_management;
+mod virtual_memory_management;

@@ -1,3 +1,5 @@
+//! The chapter "Initialization". What a row says: [`crate::table`].
+
 #[macro_export]
 macro_rules! initialization { ($then:ident) => { $then! {
     chapter "Initialization";
