@@ -1,8 +1,8 @@
 //! What programs keep beside a context: the CUDA runtime hangs its whole per-context state here.
 //!
 //! A value is read before *every* runtime call, so reading takes no lock and touches no shared line that is written: each
-//! thread remembers its last answer together with the [`GENERATION`] in which it was true. The threads' memory has no
-//! destructor, so that calls out of TLS destructors and `atexit` handlers are answered like any other.
+//! thread remembers a few answers, each with the [`GENERATION`] in which it was true. The threads' memory has no destructor, so
+//! that calls out of TLS destructors and `atexit` handlers are answered like any other.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -68,7 +68,8 @@ pub(crate) fn remove(host: &dyn Host, context: CUcontext, key: usize) -> Result<
 
 /// The value under `key`, or `CUDA_ERROR_INVALID_HANDLE` if there is none.
 pub(crate) fn get(host: &dyn Host, context: CUcontext, key: usize) -> Result<usize, CUresult> {
-    let remembered = REMEMBERED.get();
+    let place = remembered_at(context, key);
+    let remembered = REMEMBERED.with(|answers| answers[place].get());
     if remembered.generation == GENERATION.load(Ordering::Acquire)
         && remembered.context == context.addr()
         && remembered.key == key
@@ -81,7 +82,8 @@ pub(crate) fn get(host: &dyn Host, context: CUcontext, key: usize) -> Result<usi
     let values = lock();
     let value = values.get(&(context.addr(), key)).ok_or(CUDA_ERROR_INVALID_HANDLE)?.value;
     let generation = GENERATION.load(Ordering::Acquire);
-    REMEMBERED.set(Remembered { generation, context: context.addr(), key, value });
+    let remembered = Remembered { generation, context: context.addr(), key, value };
+    REMEMBERED.with(|answers| answers[place].set(remembered));
     Ok(value)
 }
 
@@ -111,10 +113,20 @@ static VALUES: Lazy<Mutex<HashMap<(usize, usize), Kept>>> = Lazy::new(Mutex::def
 /// Changes, under the lock of [`VALUES`], whenever an answer of [`get`] may. Starts above what a new thread remembers.
 static GENERATION: AtomicU64 = AtomicU64::new(1);
 
+/// Each copy of the runtime in a process has a key of its own, and every library of CUDA's may bring a copy.
+const REMEMBERED_ANSWERS: usize = 8;
+
 thread_local! {
     /// No destructor: it can be read until the thread is truly gone.
-    static REMEMBERED: Cell<Remembered> =
-        const { Cell::new(Remembered { generation: 0, context: 0, key: 0, value: 0 }) };
+    static REMEMBERED: [Cell<Remembered>; REMEMBERED_ANSWERS] = const {
+        [const { Cell::new(Remembered { generation: 0, context: 0, key: 0, value: 0 }) }; REMEMBERED_ANSWERS]
+    };
+}
+
+/// Keys and contexts are addresses or small numbers; the product's upper bits depend on all of theirs.
+fn remembered_at(context: CUcontext, key: usize) -> usize {
+    let mixed = (context.addr().rotate_left(32) ^ key).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    mixed >> (usize::BITS - REMEMBERED_ANSWERS.ilog2())
 }
 
 #[derive(Clone, Copy)]
@@ -191,6 +203,19 @@ mod tests {
         thread::spawn(move || remove(&Contexts, context(3), 1)).join().unwrap().unwrap();
         assert_eq!(get(&Contexts, ours, 1), Err(CUDA_ERROR_INVALID_HANDLE));
         assert_eq!(remove(&Contexts, ours, 1), Err(CUDA_ERROR_INVALID_HANDLE));
+    }
+
+    #[test]
+    fn answers_that_share_a_place_in_memory_are_not_mixed_up() {
+        let ours = context(7);
+        for key in 0..10 * REMEMBERED_ANSWERS {
+            put(&Contexts, ours, key, key * 10, None).unwrap();
+        }
+        for _ in 0..2 {
+            for key in 0..10 * REMEMBERED_ANSWERS {
+                assert_eq!(get(&Contexts, ours, key), Ok(key * 10));
+            }
+        }
     }
 
     #[test]
