@@ -4,11 +4,13 @@
 #![forbid(unsafe_code)]
 
 pub mod admission;
+pub mod agent;
 pub mod call;
 pub mod codec;
 pub mod error;
 pub mod frame;
 pub mod handle;
+pub mod handoff;
 pub mod limits;
 pub mod param;
 pub mod session;
