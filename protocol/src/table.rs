@@ -59,47 +59,66 @@ pub enum Answer {
 /// The first CUDA version with per-thread default streams: no `_ptds` or `_ptsz` symbol is older.
 pub const PER_THREAD_SINCE: u32 = 7000;
 
+/// The chapters, in the manual's order, for [`for_each_chapter!`] and [`CHAPTERS`]. A new one is a line here and its `mod`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! chapters {
+    ([$($for_all:tt)+] $then:ident) => {
+        $($for_all)+! { $then
+            error_handling
+            initialization
+            version_management
+            device_management
+            primary_context_management
+            context_management
+            module_management
+            library_management
+            memory_management
+            virtual_memory_management
+            stream_ordered_memory_allocator
+            multicast_object_management
+            fabric_clique_information
+            logical_endpoint
+            fabric_copy
+            unified_addressing
+            stream_management
+            event_management
+            external_resource_interoperability
+            stream_memory_operations
+            execution_control
+            graph_management
+            occupancy
+            texture_reference_management
+            surface_reference_management
+            texture_object_management
+            surface_object_management
+            tensor_map_object_management
+            peer_context_memory_access
+            graphics_interoperability
+            driver_entry_point_access
+            coredump_attributes_control
+            green_contexts
+            error_log_management
+            cuda_checkpointing
+            profiler_control
+        }
+    };
+}
+
 /// Hands every chapter of the table to the macro `$then`, one invocation a chapter.
 #[macro_export]
 macro_rules! for_each_chapter {
-    ($then:ident) => {
-        $crate::error_handling! { $then }
-        $crate::initialization! { $then }
-        $crate::version_management! { $then }
-        $crate::device_management! { $then }
-        $crate::primary_context_management! { $then }
-        $crate::context_management! { $then }
-        $crate::module_management! { $then }
-        $crate::library_management! { $then }
-        $crate::memory_management! { $then }
-        $crate::virtual_memory_management! { $then }
-        $crate::stream_ordered_memory_allocator! { $then }
-        $crate::multicast_object_management! { $then }
-        $crate::fabric_clique_information! { $then }
-        $crate::logical_endpoint! { $then }
-        $crate::fabric_copy! { $then }
-        $crate::unified_addressing! { $then }
-        $crate::stream_management! { $then }
-        $crate::event_management! { $then }
-        $crate::external_resource_interoperability! { $then }
-        $crate::stream_memory_operations! { $then }
-        $crate::execution_control! { $then }
-        $crate::graph_management! { $then }
-        $crate::occupancy! { $then }
-        $crate::texture_reference_management! { $then }
-        $crate::surface_reference_management! { $then }
-        $crate::texture_object_management! { $then }
-        $crate::surface_object_management! { $then }
-        $crate::tensor_map_object_management! { $then }
-        $crate::peer_context_memory_access! { $then }
-        $crate::graphics_interoperability! { $then }
-        $crate::driver_entry_point_access! { $then }
-        $crate::coredump_attributes_control! { $then }
-        $crate::green_contexts! { $then }
-        $crate::error_log_management! { $then }
-        $crate::cuda_checkpointing! { $then }
-        $crate::profiler_control! { $then }
-    };
+    ($then:ident) => { $crate::chapters! { [$crate::chapter_by_chapter] $then } };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! chapter_by_chapter {
+    ($then:ident $($chapter:ident)*) => { $($crate::$chapter! { $then })* };
+}
+
+macro_rules! list_of {
+    ($then:ident $($chapter:ident)*) => { &[$(crate::$chapter! { $then }),*] };
 }
 
 macro_rules! answer_of {
@@ -139,45 +158,8 @@ macro_rules! rows {
     };
 }
 
-/// Every row, by chapter, in the manual's order.
-pub const CHAPTERS: &[&[Row]] = &[
-    crate::error_handling! { rows },
-    crate::initialization! { rows },
-    crate::version_management! { rows },
-    crate::device_management! { rows },
-    crate::primary_context_management! { rows },
-    crate::context_management! { rows },
-    crate::module_management! { rows },
-    crate::library_management! { rows },
-    crate::memory_management! { rows },
-    crate::virtual_memory_management! { rows },
-    crate::stream_ordered_memory_allocator! { rows },
-    crate::multicast_object_management! { rows },
-    crate::fabric_clique_information! { rows },
-    crate::logical_endpoint! { rows },
-    crate::fabric_copy! { rows },
-    crate::unified_addressing! { rows },
-    crate::stream_management! { rows },
-    crate::event_management! { rows },
-    crate::external_resource_interoperability! { rows },
-    crate::stream_memory_operations! { rows },
-    crate::execution_control! { rows },
-    crate::graph_management! { rows },
-    crate::occupancy! { rows },
-    crate::texture_reference_management! { rows },
-    crate::surface_reference_management! { rows },
-    crate::texture_object_management! { rows },
-    crate::surface_object_management! { rows },
-    crate::tensor_map_object_management! { rows },
-    crate::peer_context_memory_access! { rows },
-    crate::graphics_interoperability! { rows },
-    crate::driver_entry_point_access! { rows },
-    crate::coredump_attributes_control! { rows },
-    crate::green_contexts! { rows },
-    crate::error_log_management! { rows },
-    crate::cuda_checkpointing! { rows },
-    crate::profiler_control! { rows },
-];
+/// Every row, by chapter.
+pub const CHAPTERS: &[&[Row]] = crate::chapters! { [list_of] rows };
 
 /// Every row.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
