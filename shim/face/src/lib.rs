@@ -1,5 +1,5 @@
 //! What any `libcuda.so.1` of ours shows to its callers, and computes in the calling process: the tables behind
-//! `cuGetExportTable`, the runtime's integrity check, the names and texts of errors.
+//! `cuGetExportTable`, the runtime's integrity check, the choice behind `cuGetProcAddress`, the names and texts of errors.
 //!
 //! The shim and the software GPU both wear this face. What lies behind it (contexts, devices, modules) is theirs; they
 //! lend it through [`Host`]. Nothing here talks to a server, and nothing here runs before the first call.
