@@ -93,6 +93,15 @@ fn checked_address(address: &str) -> Result<String, TicketError> {
     }
 }
 
+/// A secret alone, as a file holds it: its digits, and whatever blanks an editor left around them.
+impl FromStr for Secret {
+    type Err = TicketError;
+
+    fn from_str(digits: &str) -> Result<Self, TicketError> {
+        from_hex(digits.trim()).map(Secret).ok_or(TicketError::Hex { field: "secret" })
+    }
+}
+
 /// Writes the ticket down, secret included.
 impl fmt::Display for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

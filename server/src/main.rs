@@ -1,1 +1,127 @@
-fn main() {}
+//! `farwarp-server`: the command line of the gate, and the way into a worker.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::{Args, Parser, Subcommand};
+use farwarp_link::keys::{self, KeyPair};
+use farwarp_protocol::admission::SESSIONS_MAX;
+use farwarp_protocol::ticket::Secret;
+use farwarp_server::gate::{Config, Gate, WorkerCommand};
+use farwarp_server::{driver_choice, ticket_file, time};
+use tracing_subscriber::EnvFilter;
+
+/// Serves the GPU of this machine, or a software GPU, to programs that hold its ticket.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    role: Option<Role>,
+    #[command(flatten)]
+    gate: GateArguments,
+}
+
+#[derive(Subcommand)]
+enum Role {
+    /// Serves one session; started by the gate, with its socketpair as standard input.
+    #[command(hide = true)]
+    Worker,
+}
+
+#[derive(Args)]
+struct GateArguments {
+    /// Where to listen, UDP; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// HOST:PORT as clients reach it, if that is another.
+    #[arg(long, value_name = "HOST:PORT")]
+    advertise: Option<String>,
+    /// Where to write the ticket once it is good.
+    #[arg(long, value_name = "FILE", required = true)]
+    ticket_file: Option<PathBuf>,
+    /// The libcuda to load, by absolute path. Default: NVIDIA's where it has a device, else the software GPU.
+    #[arg(long, value_name = "PATH")]
+    driver: Option<PathBuf>,
+    /// End after this long, unless an agent renews it.
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    ttl: Option<Duration>,
+    /// End after this long without a session.
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    idle: Option<Duration>,
+    /// How long a session outlives its connection.
+    #[arg(long, value_name = "TIME", value_parser = time::parse, default_value = "2m")]
+    resume_grace: Duration,
+    /// Sessions at once.
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=SESSIONS_MAX as i64))]
+    sessions: u16,
+    /// A file with the client secret, 64 hexadecimal digits; without it a new one is made.
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+    /// The program to run as each session's worker, instead of this one.
+    #[arg(long, value_name = "PATH", hide = true)]
+    worker_program: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_env("FARWARP_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let arguments = Arguments::parse();
+    let result = match arguments.role {
+        Some(Role::Worker) => farwarp_server::worker::main(),
+        None => serve(arguments.gate),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("farwarp-server: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The gate: all on one thread, so that its workers, which die with the thread that started them, die with it.
+fn serve(arguments: GateArguments) -> anyhow::Result<()> {
+    driver_choice::refuse_our_shim()?;
+    let driver = driver_choice::choose(arguments.driver.as_deref(), &std::env::current_exe()?)?;
+    let Some(ticket_file) = &arguments.ticket_file else { bail!("--ticket-file is needed") };
+    if arguments.listen.ip().is_unspecified() && arguments.advertise.is_none() {
+        bail!("--listen {} needs --advertise HOST:PORT: a ticket must say where to go", arguments.listen);
+    }
+    let secret = match &arguments.secret_file {
+        None => Secret(keys::random()),
+        Some(file) => std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read {}", file.display()))?
+            .parse()
+            .with_context(|| format!("in {}", file.display()))?,
+    };
+    let worker = match arguments.worker_program {
+        Some(program) => WorkerCommand { program, arguments: Vec::new() },
+        None => WorkerCommand::this_program(),
+    };
+    let config = Config {
+        listen: arguments.listen,
+        advertise: arguments.advertise,
+        keys: KeyPair::generate(),
+        secret,
+        table: farwarp_protocol::call::fingerprint(),
+        driver,
+        ttl: arguments.ttl,
+        idle: arguments.idle,
+        resume_grace: arguments.resume_grace,
+        sessions_max: arguments.sessions.into(),
+        worker,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listen = config.listen;
+        let gate = Gate::bind(config).with_context(|| format!("cannot listen on {listen}"))?;
+        ticket_file::write(ticket_file, gate.ticket())
+            .with_context(|| format!("cannot write the ticket to {}", ticket_file.display()))?;
+        tracing::info!(address = gate.ticket().address, "serving");
+        gate.serve().await?;
+        Ok(())
+    })
+}

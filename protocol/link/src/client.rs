@@ -234,16 +234,10 @@ impl Pipe {
 
     fn failed(&self, error: LinkError) -> DialError {
         let address = self.address.clone();
-        /// TLS alert 120: the server speaks TLS, but not this protocol.
-        const NO_APPLICATION_PROTOCOL: &str = "no_application_protocol";
         match error {
             _ if self.link.showed_other_key() => DialError::WrongServerKey { address },
-            LinkError::Transport(what) if what.contains(NO_APPLICATION_PROTOCOL) => {
-                DialError::OtherVersion { address }
-            }
-            LinkError::Transport(what) if !self.link.is_connected() && what.contains("refused") => {
-                DialError::Busy { address }
-            }
+            LinkError::OtherProtocol => DialError::OtherVersion { address },
+            LinkError::Refused => DialError::Busy { address },
             LinkError::Socket { error, .. } if !self.link.is_connected() => {
                 DialError::Unreachable { address, error }
             }

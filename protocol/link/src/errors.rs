@@ -17,6 +17,10 @@ pub enum LinkError {
     Silent { silence: Duration },
     #[error("the peer no longer knows the connection")]
     Reset,
+    #[error("the server refuses new connections for now")]
+    Refused,
+    #[error("the peer speaks another protocol")]
+    OtherProtocol,
     #[error("QUIC: {0}")]
     Transport(String),
     #[error("{doing}: {error}")]
@@ -27,8 +31,10 @@ impl LinkError {
     /// Whether another connection for the same session may still succeed.
     pub fn may_resume(&self) -> bool {
         match self {
-            Self::ClosedByPeer { .. } | Self::ClosedHere | Self::Superseded => false,
-            Self::Silent { .. } | Self::Reset | Self::Transport(_) | Self::Socket { .. } => true,
+            Self::ClosedByPeer { .. } | Self::ClosedHere | Self::Superseded | Self::OtherProtocol => false,
+            Self::Silent { .. } | Self::Reset | Self::Refused | Self::Transport(_) | Self::Socket { .. } => {
+                true
+            }
         }
     }
 

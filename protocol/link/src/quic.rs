@@ -21,7 +21,7 @@ use farwarp_protocol::admission::{DATA_CID_BYTES, close};
 use farwarp_protocol::ticket::KeyPin;
 use quinn_proto::{
     ClientConfig, Connection, ConnectionError, ConnectionHandle, ConnectionId, DatagramEvent, Dir, Endpoint,
-    Event, ReadError, ReadableError, StreamId, Transmit, VarInt, WriteError,
+    Event, ReadError, ReadableError, StreamId, Transmit, TransportErrorCode, VarInt, WriteError,
 };
 use quinn_udp::{EcnCodepoint, RecvMeta};
 
@@ -36,6 +36,9 @@ const TRAINS_PER_DRIVE: usize = 64;
 const SOCKETS_MAX: usize = 4;
 /// How soon to try again when the kernel's send buffer was full.
 const SEND_AGAIN: Duration = Duration::from_millis(1);
+
+/// The TLS alert of a server that speaks TLS, but not our protocol or not our version of it.
+const NO_APPLICATION_PROTOCOL: u8 = 120;
 
 pub struct QuicLink {
     endpoint: Endpoint,
@@ -159,7 +162,7 @@ impl QuicLink {
         for handed in inbox.take() {
             if let Some(socket) = handed.socket {
                 if self.sockets.len() == SOCKETS_MAX {
-                    self.sockets.remove(0);
+                    self.drop_oldest_idle_socket();
                 }
                 self.sockets.push(socket);
             }
@@ -171,6 +174,16 @@ impl QuicLink {
                 "a newer connection of this session took over",
                 LinkError::Superseded,
             );
+        }
+    }
+
+    /// Never that of the path in use: who can send datagrams under this tag could else cut the connection.
+    fn drop_oldest_idle_socket(&mut self) {
+        let in_use = self.connection.remote_address();
+        if let Some(idle) = self.sockets.iter().position(|socket| socket.peer() != in_use) {
+            self.sockets.remove(idle);
+        } else {
+            self.sockets.remove(0);
         }
     }
 
@@ -263,6 +276,7 @@ impl QuicLink {
     }
 
     fn lost(&self, reason: ConnectionError) -> LinkError {
+        let no_application_protocol = TransportErrorCode::crypto(NO_APPLICATION_PROTOCOL);
         match reason {
             ConnectionError::ApplicationClosed(closed) => LinkError::ClosedByPeer {
                 code: u32::try_from(closed.error_code.into_inner()).unwrap_or(u32::MAX),
@@ -271,6 +285,15 @@ impl QuicLink {
             ConnectionError::TimedOut => LinkError::Silent { silence: self.silence },
             ConnectionError::Reset => LinkError::Reset,
             ConnectionError::LocallyClosed => LinkError::ClosedHere,
+            ConnectionError::VersionMismatch => LinkError::OtherProtocol,
+            ConnectionError::ConnectionClosed(closed)
+                if closed.error_code == TransportErrorCode::CONNECTION_REFUSED =>
+            {
+                LinkError::Refused
+            }
+            ConnectionError::ConnectionClosed(closed) if closed.error_code == no_application_protocol => {
+                LinkError::OtherProtocol
+            }
             other => LinkError::Transport(other.to_string()),
         }
     }
@@ -422,4 +445,9 @@ fn read_stream(connection: &mut Connection, stream: StreamId, into: &mut [u8]) -
 
 fn socket_error(doing: &'static str, error: &io::Error) -> LinkError {
     LinkError::Socket { doing, error: error.to_string() }
+}
+
+/// The two ECN bits of an IP header, as QUIC counts them.
+pub fn ecn_from_bits(bits: u8) -> Option<quinn_proto::EcnCodepoint> {
+    quinn_proto::EcnCodepoint::from_bits(bits)
 }

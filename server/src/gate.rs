@@ -1,0 +1,317 @@
+//! The gate: listens, authenticates, admits, starts and supervises workers, and ends when its time is over.
+//!
+//! It never loads libcuda and never looks into a session. One thread; whatever blocks is in the workers.
+
+mod door;
+mod handoff;
+mod lifetime;
+mod readiness;
+mod routes;
+mod sessions;
+mod supervisor;
+mod workers;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use farwarp_link::keys::{self, KeyPair};
+use farwarp_link::quic::settings;
+use farwarp_link::tls;
+use farwarp_protocol::admission::{
+    Admission, Answer, ClientInfo, PROGRAM_BYTES_MAX, Refusal, ServerStatus, TAG_BYTES, close,
+};
+use farwarp_protocol::handoff::{Start, ToWorker};
+use farwarp_protocol::ticket::{Secret, Ticket};
+use quinn::{Endpoint, ServerConfig, TokioRuntime, VarInt};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, Semaphore};
+
+use crate::driver_choice::Driver;
+use door::Unproven;
+use handoff::HandOffSocket;
+pub use lifetime::Ended;
+use lifetime::Lifetime;
+use routes::Routes;
+use sessions::{Session, Sessions, first_cid};
+use supervisor::Supervisor;
+pub use workers::WorkerCommand;
+
+/// All workers are told, given a second, and killed; then the gate goes without waiting longer.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+/// Handshakes that quinn keeps before `door` has looked at them.
+const INCOMING_MAX: usize = 256;
+/// What clients may send before their handshake is looked at.
+const INCOMING_BYTES_MAX: u64 = 16 << 10;
+
+/// What a gate is made with.
+pub struct Config {
+    pub listen: SocketAddr,
+    /// `HOST:PORT` as clients reach it, where that is not the address listened on.
+    pub advertise: Option<String>,
+    pub keys: KeyPair,
+    pub secret: Secret,
+    /// Fingerprint of the table of driver functions that the workers serve.
+    pub table: u64,
+    pub driver: Driver,
+    pub ttl: Option<Duration>,
+    pub idle: Option<Duration>,
+    pub resume_grace: Duration,
+    pub sessions_max: usize,
+    pub worker: WorkerCommand,
+}
+
+pub struct Gate {
+    endpoint: Endpoint,
+    ticket: Ticket,
+    shared: Arc<Shared>,
+}
+
+/// What the gate's tasks share. They run on one thread, so no lock is ever waited for.
+struct Shared {
+    config: Config,
+    routes: Arc<Routes>,
+    sessions: Mutex<Sessions>,
+    unproven: Unproven,
+    controls: Arc<Semaphore>,
+    lifetime: Mutex<Lifetime>,
+    /// The lifetime or the number of sessions has changed.
+    changed: Notify,
+    born: Instant,
+}
+
+impl Gate {
+    /// Listens; from now on the ticket is good. Must be called within a tokio runtime.
+    pub fn bind(config: Config) -> io::Result<Self> {
+        let routes = Arc::new(Routes::default());
+        let socket = HandOffSocket::bind(config.listen, routes.clone())?;
+        let socket: Arc<dyn quinn::AsyncUdpSocket> = Arc::new(socket);
+        let address = socket.local_addr()?;
+
+        let mut server = ServerConfig::with_crypto(tls::server(&config.keys));
+        server
+            .transport_config(settings::transport(settings::SILENCE_MAX, 1))
+            .max_incoming(INCOMING_MAX)
+            .incoming_buffer_size(INCOMING_BYTES_MAX);
+        let endpoint_config = settings::endpoint(&keys::random());
+        let runtime = Arc::new(TokioRuntime);
+        let endpoint = Endpoint::new_with_abstract_socket(endpoint_config, Some(server), socket, runtime)?;
+
+        let ticket = Ticket {
+            address: config.advertise.clone().unwrap_or_else(|| address.to_string()),
+            key: config.keys.pin(),
+            secret: config.secret.clone(),
+        };
+        let now = Instant::now();
+        let lifetime = Lifetime::new(config.ttl, config.idle, now);
+        let shared = Shared {
+            config,
+            routes,
+            sessions: Mutex::default(),
+            unproven: Unproven::default(),
+            controls: door::control_permits(),
+            lifetime: Mutex::new(lifetime),
+            changed: Notify::new(),
+            born: now,
+        };
+        Ok(Self { endpoint, ticket, shared: Arc::new(shared) })
+    }
+
+    pub fn ticket(&self) -> &Ticket {
+        &self.ticket
+    }
+
+    /// Serves until its time is over, it is told to end, or a signal comes; then ends every session.
+    pub async fn serve(self) -> io::Result<Ended> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let ended = loop {
+            let (verdict, next) = {
+                let life = self.shared.lifetime();
+                (life.verdict(Instant::now()), life.next())
+            };
+            if let Some(ended) = verdict {
+                break ended;
+            }
+            tokio::select! {
+                incoming = self.endpoint.accept() => match incoming {
+                    Some(incoming) => door::knock(&self.shared, incoming),
+                    None => return Err(io::Error::other("the socket was lost")),
+                },
+                () = sleep_until(next) => {}
+                () = self.shared.changed.notified() => {}
+                _ = terminate.recv() => self.shared.lifetime().end(Ended::Signal),
+                _ = interrupt.recv() => self.shared.lifetime().end(Ended::Signal),
+            }
+        };
+        tracing::info!(why = ended.reason(), "ending");
+        self.end(&ended).await;
+        Ok(ended)
+    }
+
+    async fn end(&self, ended: &Ended) {
+        self.shared.lifetime().end(ended.clone());
+        self.shared.sessions().end_all();
+        let all_ended = async {
+            while !self.shared.sessions().is_empty() {
+                self.shared.changed.notified().await;
+            }
+        };
+        if tokio::time::timeout(END_TIMEOUT, all_ended).await.is_err() {
+            tracing::warn!("a worker does not end; it dies with this process");
+        }
+        self.endpoint.close(VarInt::from_u32(close::ENDED), ended.reason().as_bytes());
+        // Its farewell leaves now; nobody's answer is waited for.
+        let _ = tokio::time::timeout(Duration::from_millis(100), self.endpoint.wait_idle()).await;
+    }
+}
+
+async fn sleep_until(when: Option<Instant>) {
+    match when {
+        Some(when) => tokio::time::sleep_until(when.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Shared {
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lifetime(&self) -> MutexGuard<'_, Lifetime> {
+        self.lifetime.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change_lifetime(&self, change: impl FnOnce(&mut Lifetime)) {
+        change(&mut self.lifetime());
+        self.changed.notify_one();
+    }
+
+    /// A new session: its keys, its worker, its route.
+    fn admit(self: &Arc<Self>, mut client: ClientInfo) -> Answer {
+        let now = Instant::now();
+        if client.table != self.config.table {
+            return Answer::Refused(Refusal::OtherTable { gate: self.config.table });
+        }
+        if client.program.len() > PROGRAM_BYTES_MAX {
+            return Answer::Refused(Refusal::Malformed);
+        }
+        if self.lifetime().is_ending(now) {
+            return Answer::Refused(Refusal::ShuttingDown);
+        }
+        if self.sessions().len() >= self.config.sessions_max {
+            return Answer::Refused(Refusal::Full { sessions: self.config.sessions_max as u32 });
+        }
+        // The boot id is compared and dropped; it need not be shown to whoever asks for the status.
+        let program = std::mem::take(&mut client.program);
+        let shown = ClientInfo { program: program.clone(), pid: client.pid, ..ClientInfo::default() };
+        match self.start_session(&client, shown, now) {
+            Ok(admission) => {
+                tracing::info!(session = admission.session, pid = client.pid, program, "admitted");
+                Answer::Admitted(admission)
+            }
+            Err(error) => {
+                tracing::error!(%error, "a worker could not be started");
+                Answer::Refused(Refusal::WorkerFailed { why: error.to_string() })
+            }
+        }
+    }
+
+    fn start_session(
+        self: &Arc<Self>,
+        client: &ClientInfo,
+        shown: ClientInfo,
+        now: Instant,
+    ) -> io::Result<Admission> {
+        let (pair, tag, key, reset_key) =
+            (KeyPair::generate(), keys::random::<TAG_BYTES>(), keys::random(), keys::random());
+        let silence = settings::silence_for(self.config.resume_grace);
+        let id = self.sessions().next_id();
+        let (child, channel) = self.config.worker.start()?;
+        let start = Start {
+            session: id,
+            tag,
+            key,
+            reset_key,
+            worker_key: pair.pkcs8().to_vec(),
+            resume_grace_ms: self.config.resume_grace.as_millis() as u64,
+            silence_ms: silence.as_millis() as u64,
+            driver: self.config.driver.path.to_string_lossy().into_owned(),
+        };
+        channel.send(&ToWorker::Start(start), None).map_err(io::Error::other)?;
+        let to_worker = std::os::fd::AsFd::as_fd(&channel).try_clone_to_owned()?;
+        let end = Arc::new(Notify::new());
+        let supervisor = Supervisor::new(self.clone(), id, child, channel, client, end.clone())?;
+
+        self.routes.open(tag, to_worker, reset_key, now);
+        let worker_key = pair.pin().0;
+        let session = Session {
+            client: shown,
+            tag,
+            worker_key,
+            connected: false,
+            calls: 0,
+            device_bytes: 0,
+            last_call: now,
+            end,
+        };
+        self.sessions().insert(id, session);
+        self.sessions_changed(now);
+        tokio::spawn(supervisor.run());
+        Ok(self.admission(id, tag, key, worker_key))
+    }
+
+    /// The way back to a session that lives. The client has its key already, and proves it to the worker.
+    fn lead_back(&self, id: u64) -> Answer {
+        let sessions = self.sessions();
+        match sessions.get(id) {
+            Some(session) => Answer::Admitted(self.admission(id, session.tag, [0; 32], session.worker_key)),
+            None => Answer::Refused(Refusal::SessionGone { session: id, why: sessions.why_ended(id) }),
+        }
+    }
+
+    fn admission(&self, session: u64, tag: routes::Tag, key: [u8; 32], worker_key: [u8; 32]) -> Admission {
+        Admission {
+            session,
+            key,
+            worker_key,
+            first_cid: first_cid(tag),
+            resume_grace_ms: self.config.resume_grace.as_millis() as u64,
+            silence_ms: settings::silence_for(self.config.resume_grace).as_millis() as u64,
+            server: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+
+    fn session_ended(&self, id: u64, why: &str) {
+        tracing::info!(session = id, why, "ended");
+        let session = self.sessions().end(id, why);
+        if let Some(session) = session {
+            self.routes.end(session.tag);
+        }
+        self.sessions_changed(Instant::now());
+    }
+
+    fn sessions_changed(&self, now: Instant) {
+        let count = self.sessions().len();
+        self.change_lifetime(|life| life.sessions(count, now));
+    }
+
+    fn ending_reason(&self) -> &'static str {
+        self.lifetime().verdict(Instant::now()).map_or("the server ends this session", |ended| ended.reason())
+    }
+
+    fn status(&self, now: Instant) -> ServerStatus {
+        let sessions = self.sessions();
+        let since = |when: Instant| now.saturating_duration_since(when).as_millis() as u64;
+        ServerStatus {
+            version: env!("CARGO_PKG_VERSION").into(),
+            driver: self.config.driver.path.to_string_lossy().into_owned(),
+            driver_kind: self.config.driver.kind.to_string(),
+            uptime_ms: since(self.born),
+            ttl_left_ms: self.lifetime().ttl_left(now).map(|left| left.as_millis() as u64),
+            quiet_ms: since(sessions.last_call().unwrap_or(self.born)),
+            sessions: sessions.status(now),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The sessions that live, and why those before ended.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use farwarp_protocol::admission::{ClientInfo, DATA_CID_BYTES, SessionStatus, TAG_BYTES};
+use farwarp_protocol::handoff::Activity;
+use tokio::sync::Notify;
+
+use super::routes::Tag;
+
+/// Ended sessions of which a client that comes back can still hear why.
+const ENDED_MAX: usize = 256;
+/// A worker's own words about its end are cut here.
+const WHY_BYTES_MAX: usize = 512;
+
+pub struct Session {
+    pub client: ClientInfo,
+    pub tag: Tag,
+    pub worker_key: [u8; 32],
+    pub connected: bool,
+    pub calls: u64,
+    pub device_bytes: u64,
+    pub last_call: Instant,
+    /// Tells its supervisor to end it.
+    pub end: Arc<Notify>,
+}
+
+#[derive(Default)]
+pub struct Sessions {
+    live: BTreeMap<u64, Session>,
+    ended: VecDeque<(u64, String)>,
+    last_id: u64,
+    last_call: Option<Instant>,
+}
+
+impl Sessions {
+    pub fn len(&self) -> usize {
+        self.live.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.live.is_empty()
+    }
+
+    pub fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    pub fn insert(&mut self, id: u64, session: Session) {
+        self.live.insert(id, session);
+    }
+
+    pub fn get(&self, id: u64) -> Option<&Session> {
+        self.live.get(&id)
+    }
+
+    pub fn get_mut(&mut self, id: u64) -> Option<&mut Session> {
+        self.live.get_mut(&id)
+    }
+
+    pub fn note_activity(&mut self, id: u64, activity: Activity, now: Instant) {
+        let Some(session) = self.live.get_mut(&id) else { return };
+        if activity.calls != session.calls {
+            session.last_call = now.checked_sub(Duration::from_millis(activity.idle_ms)).unwrap_or(now);
+            self.last_call = self.last_call.max(Some(session.last_call));
+        }
+        (session.calls, session.device_bytes) = (activity.calls, activity.device_bytes);
+    }
+
+    /// Takes a session out and remembers why.
+    pub fn end(&mut self, id: u64, why: &str) -> Option<Session> {
+        let session = self.live.remove(&id)?;
+        if self.ended.len() == ENDED_MAX {
+            self.ended.pop_front();
+        }
+        self.ended.push_back((id, why.chars().take(WHY_BYTES_MAX / 4).collect()));
+        Some(session)
+    }
+
+    pub fn why_ended(&self, id: u64) -> String {
+        match self.ended.iter().find(|(ended, _)| *ended == id) {
+            Some((_, why)) => why.clone(),
+            None => "this server does not know it".into(),
+        }
+    }
+
+    pub fn end_all(&self) {
+        for session in self.live.values() {
+            session.end.notify_one();
+        }
+    }
+
+    /// When any session last made a call.
+    pub fn last_call(&self) -> Option<Instant> {
+        self.last_call
+    }
+
+    pub fn status(&self, now: Instant) -> Vec<SessionStatus> {
+        let status = |(&id, session): (&u64, &Session)| SessionStatus {
+            id,
+            pid: session.client.pid,
+            program: session.client.program.clone(),
+            connected: session.connected,
+            idle_ms: now.saturating_duration_since(session.last_call).as_millis() as u64,
+            device_bytes: session.device_bytes,
+            calls: session.calls,
+        };
+        self.live.iter().map(status).collect()
+    }
+}
+
+/// The destination connection ID with which a data connection begins: the session's tag, then random bytes.
+pub fn first_cid(tag: Tag) -> [u8; DATA_CID_BYTES] {
+    let mut cid = farwarp_link::keys::random::<DATA_CID_BYTES>();
+    cid[..TAG_BYTES].copy_from_slice(&tag);
+    cid
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(now: Instant) -> Session {
+        Session {
+            client: ClientInfo::default(),
+            tag: [1; TAG_BYTES],
+            worker_key: [0; 32],
+            connected: false,
+            calls: 0,
+            device_bytes: 0,
+            last_call: now,
+            end: Arc::default(),
+        }
+    }
+
+    #[test]
+    fn heartbeats_are_no_activity() {
+        let (start, mut sessions) = (Instant::now(), Sessions::default());
+        let id = sessions.next_id();
+        sessions.insert(id, session(start));
+        let later = start + Duration::from_secs(9);
+        sessions.note_activity(id, Activity { calls: 3, idle_ms: 1000, device_bytes: 5 }, later);
+        assert_eq!(sessions.status(later)[0].idle_ms, 1000);
+        let still_later = start + Duration::from_secs(12);
+        sessions.note_activity(id, Activity { calls: 3, idle_ms: 0, device_bytes: 7 }, still_later);
+        let status = &sessions.status(still_later)[0];
+        assert_eq!((status.idle_ms, status.device_bytes, status.calls), (4000, 7, 3));
+        assert_eq!(sessions.last_call(), Some(start + Duration::from_secs(8)));
+    }
+
+    #[test]
+    fn an_ended_session_is_remembered_with_its_reason() {
+        let (now, mut sessions) = (Instant::now(), Sessions::default());
+        for _ in 0..=ENDED_MAX {
+            let id = sessions.next_id();
+            sessions.insert(id, session(now));
+            assert!(sessions.end(id, "because").is_some());
+        }
+        assert!(sessions.end(1, "again").is_none() && sessions.is_empty());
+        assert_eq!(sessions.why_ended(ENDED_MAX as u64 + 1), "because");
+        assert_eq!(sessions.why_ended(1), "this server does not know it");
+        assert_eq!(sessions.ended.len(), ENDED_MAX);
+    }
+}

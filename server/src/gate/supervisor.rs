@@ -1,0 +1,222 @@
+//! One session's life as the gate sees it: its worker, its client's process, and the times that none may exceed.
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use farwarp_link::start_ticks;
+use farwarp_protocol::admission::{ClientInfo, close};
+use farwarp_protocol::handoff::{FromWorker, ToWorker};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tokio::io::unix::AsyncFd;
+use tokio::process::Child;
+use tokio::sync::Notify;
+
+use super::Shared;
+use super::readiness::watch;
+use super::workers::{kill, last_words};
+use crate::port::{Channel, ChannelError, FIRST_CONNECTION_TIMEOUT};
+
+/// The worker keeps these times itself; the gate ends a worker that did not, a little later.
+const SLACK: Duration = Duration::from_secs(1);
+/// How long a worker may take to exit once its session is over, before it is killed. A kernel that runs does not count.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Messages of one worker taken at a time.
+const MESSAGES_MAX: usize = 64;
+
+pub struct Supervisor {
+    shared: Arc<Shared>,
+    id: u64,
+    child: Child,
+    channel: AsyncFd<Channel>,
+    client: Option<AsyncFd<OwnedFd>>,
+    end: Arc<Notify>,
+    /// Whether the worker has closed its end.
+    hung_up: bool,
+    /// When the worker is killed, and why it is over.
+    deadline: Option<Instant>,
+    why: Option<String>,
+}
+
+impl Supervisor {
+    pub fn new(
+        shared: Arc<Shared>,
+        id: u64,
+        child: Child,
+        channel: Channel,
+        client: &ClientInfo,
+        end: Arc<Notify>,
+    ) -> io::Result<Self> {
+        let client = match process_of(client) {
+            Some(process) => Some(watch(process)?),
+            None => None,
+        };
+        let deadline = Some(Instant::now() + FIRST_CONNECTION_TIMEOUT + SLACK);
+        let channel = watch(channel)?;
+        Ok(Self { shared, id, child, channel, client, end, hung_up: false, deadline, why: None })
+    }
+
+    /// Returns when the worker has ended and was reaped.
+    pub async fn run(mut self) {
+        let status = loop {
+            let deadline = tokio::time::Instant::from(self.deadline.unwrap_or_else(far_away));
+            tokio::select! {
+                status = self.child.wait() => break status,
+                messages = messages(&mut self.channel), if !self.hung_up => self.take_all(messages),
+                () = process_end(self.client.as_ref()) => {
+                    self.client = None;
+                    self.kill("its client's process has ended");
+                }
+                () = self.end.notified() => self.end_in_order(),
+                () = tokio::time::sleep_until(deadline) => self.kill("its client did not come back in time"),
+            }
+        };
+        // What the worker said before it went is still in the socketpair, and tells more than its exit status.
+        let last = drain(self.channel.get_mut());
+        self.take_all(last);
+        let why = self.why.take().unwrap_or_else(|| last_words(status));
+        self.shared.session_ended(self.id, &why);
+    }
+
+    fn take_all(&mut self, messages: (Vec<FromWorker>, Result<(), ChannelError>)) {
+        let (messages, state) = messages;
+        for message in messages {
+            self.take(message);
+        }
+        match state {
+            Ok(()) => {}
+            // The exit follows, and tells more.
+            Err(ChannelError::Closed) => {
+                self.hung_up = true;
+                self.deadline =
+                    Some(self.deadline.unwrap_or_else(far_away).min(Instant::now() + EXIT_TIMEOUT));
+            }
+            Err(error) => {
+                self.hung_up = true;
+                self.kill(&format!("its worker broke the protocol: {error}"));
+            }
+        }
+    }
+
+    fn take(&mut self, message: FromWorker) {
+        let now = Instant::now();
+        match message {
+            FromWorker::DriverLoaded => tracing::info!(session = self.id, "the driver is loaded"),
+            FromWorker::DriverFailed { why } => {
+                tracing::error!(session = self.id, %why, "the driver could not be loaded");
+            }
+            FromWorker::Activity(activity) => self.shared.sessions().note_activity(self.id, activity, now),
+            FromWorker::Connected { epoch } => {
+                tracing::info!(session = self.id, epoch, "connected");
+                self.deadline = None;
+                self.set_connected(true);
+            }
+            FromWorker::Disconnected { why } => {
+                tracing::info!(session = self.id, %why, "disconnected");
+                self.deadline = Some(now + self.shared.config.resume_grace + SLACK);
+                self.set_connected(false);
+            }
+            FromWorker::Ended { why } => {
+                self.why.get_or_insert(why);
+                self.deadline = Some(now + EXIT_TIMEOUT);
+            }
+        }
+    }
+
+    fn set_connected(&self, connected: bool) {
+        if let Some(session) = self.shared.sessions().get_mut(self.id) {
+            session.connected = connected;
+        }
+    }
+
+    /// The server ends: the worker tells its client, and goes.
+    fn end_in_order(&mut self) {
+        let why = self.shared.ending_reason();
+        self.why.get_or_insert(why.to_owned());
+        let end = ToWorker::End { code: close::ENDED, why: why.to_owned() };
+        match self.channel.get_ref().send(&end, None) {
+            Ok(()) => self.deadline = Some(Instant::now() + EXIT_TIMEOUT),
+            Err(_) => kill(&self.child),
+        }
+    }
+
+    fn kill(&mut self, why: &str) {
+        tracing::info!(session = self.id, why, "ending a worker");
+        self.why.get_or_insert(why.to_owned());
+        // The exit is waited for as any other; what cannot be killed at once (a driver in the kernel) is killed again.
+        self.deadline = Some(Instant::now() + EXIT_TIMEOUT);
+        kill(&self.child);
+    }
+}
+
+fn far_away() -> Instant {
+    const FAR: Duration = Duration::from_secs(24 * 3600);
+    Instant::now() + FAR
+}
+
+/// Waits for messages, and takes those that are there.
+async fn messages(channel: &mut AsyncFd<Channel>) -> (Vec<FromWorker>, Result<(), ChannelError>) {
+    match channel.readable_mut().await {
+        Ok(mut ready) => {
+            let taken = drain(ready.get_inner_mut());
+            if taken.0.len() < MESSAGES_MAX {
+                ready.clear_ready();
+            }
+            taken
+        }
+        Err(error) => (Vec::new(), Err(ChannelError::Io(error))),
+    }
+}
+
+fn drain(channel: &mut Channel) -> (Vec<FromWorker>, Result<(), ChannelError>) {
+    let mut taken = Vec::new();
+    while taken.len() < MESSAGES_MAX {
+        match channel.receive() {
+            Ok(Some((message, _))) => taken.push(message),
+            Ok(None) => break,
+            Err(error) => return (taken, Err(error)),
+        }
+    }
+    (taken, Ok(()))
+}
+
+async fn process_end(client: Option<&AsyncFd<OwnedFd>>) {
+    match client {
+        // A pidfd becomes readable when its process has ended. An error cannot be told from that, and ends no session.
+        Some(process) if process.readable().await.is_ok() => {}
+        _ => std::future::pending().await,
+    }
+}
+
+/// The client's process, where this host runs it and this gate can see it.
+fn process_of(client: &ClientInfo) -> Option<OwnedFd> {
+    let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let namespace = std::os::unix::fs::MetadataExt::ino(&fs::metadata("/proc/self/ns/pid").ok()?);
+    if client.boot_id != boot_id.trim() || client.pid_namespace != namespace {
+        return None;
+    }
+    let pid = Pid::from_raw(i32::try_from(client.pid).ok()?)?;
+    let process = pidfd_open(pid, PidfdFlags::NONBLOCK).ok()?;
+    // Asked after the open: a number that another process has by now shows another start.
+    let stat = fs::read_to_string(format!("/proc/{}/stat", client.pid)).ok()?;
+    (start_ticks(&stat)? == client.start_ticks).then_some(process)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_watched_only_if_it_is_surely_that_process() {
+        let client = farwarp_link::client_info(0);
+        assert!(process_of(&client).is_some());
+        let other_start = ClientInfo { start_ticks: client.start_ticks + 1, ..client.clone() };
+        let other_boot = ClientInfo { boot_id: "00000000".into(), ..client.clone() };
+        let other_namespace = ClientInfo { pid_namespace: client.pid_namespace + 1, ..client.clone() };
+        for stranger in [other_start, other_boot, other_namespace, ClientInfo::default()] {
+            assert!(process_of(&stranger).is_none(), "{stranger:?}");
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! What a process must do to be a worker, before anything else: die with its gate, hold nothing that it was not given.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+
+/// Takes the socketpair that the gate left as standard input.
+pub fn enter() -> io::Result<OwnedFd> {
+    let parent = getppid();
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    // A gate that died before the line above cannot send the signal any more; its child has a new parent then.
+    if getppid() != parent {
+        return Err(io::Error::other("the gate ended while its worker started"));
+    }
+    let socketpair = io::stdin().as_fd().try_clone_to_owned()?;
+    // Nothing that a driver library may do with its standard input shall reach the gate.
+    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    Ok(socketpair)
+}
