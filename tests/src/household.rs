@@ -1,0 +1,65 @@
+//! A person of one's own for each test: empty home, configuration, state, agent and servers, all gone at the end.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::{Product, run};
+
+/// `farwarp down` waits for its servers, which end within a second or are ended by it.
+const DOWN_LIMIT: Duration = Duration::from_secs(20);
+
+pub struct Household {
+    folder: TempDir,
+}
+
+impl Household {
+    pub fn new() -> Self {
+        Self {
+            folder: tempfile::Builder::new().prefix("farwarp-test-").tempdir().expect("a temporary folder"),
+        }
+    }
+
+    /// A command that finds nothing of the person who runs the tests.
+    pub fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        let of_ours = |name: &str| {
+            name.starts_with("FARWARP_") || name.starts_with("CUDA_") || name.starts_with("XDG_")
+        };
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(of_ours) {
+                command.env_remove(name);
+            }
+        }
+        command
+            .env_remove("LD_PRELOAD")
+            .env_remove("LD_LIBRARY_PATH")
+            .env("HOME", self.folder.path())
+            .env("FARWARP_RUNTIME", self.runtime())
+            .env("FARWARP_STATE", self.folder.path().join("state"));
+        command
+    }
+
+    /// Where the agent's socket is once there is an agent; absent before.
+    pub fn runtime(&self) -> PathBuf {
+        self.folder.path().join("runtime")
+    }
+}
+
+impl Default for Household {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Household {
+    /// Ends the servers and the agent at once rather than after their quiet period.
+    fn drop(&mut self) {
+        if self.runtime().exists() {
+            let mut down = self.command(&Product::find().dist().join("bin/farwarp"));
+            run(down.arg("down"), DOWN_LIMIT);
+        }
+    }
+}
