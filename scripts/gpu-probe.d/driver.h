@@ -114,7 +114,7 @@ typedef struct {
 } CUDA_MEMCPY3D;
 
 typedef struct { size_t Width, Height; CUarray_format Format; unsigned int NumChannels; } CUDA_ARRAY_DESCRIPTOR;
-typedef struct { CUlaunchAttributeID id; char pad[4]; union { char pad[64]; int cooperative; } value; } CUlaunchAttribute;
+typedef struct { CUlaunchAttributeID id; char pad[4]; union { char pad[64]; int cooperative; void *pointer; } value; } CUlaunchAttribute;
 
 typedef struct {
     unsigned int gridDimX, gridDimY, gridDimZ, blockDimX, blockDimY, blockDimZ, sharedMemBytes;

@@ -62,29 +62,12 @@ static void ask(const char *request, const int *versions, unsigned count, unsign
     end();
 }
 
-static void odd_questions(void) {
-    void *function = NULL;
-    CUdriverProcAddressQueryResult status = 77;
-    record_code("odd/null name", CALL(cuGetProcAddress_v2, NULL, &function, 12000, 0, &status));
-    record_code("odd/null pointer", CALL(cuGetProcAddress_v2, "cuInit", NULL, 12000, 0, &status));
-    record_code("odd/null status", CALL(cuGetProcAddress_v2, "cuInit", &function, 12000, 0, NULL));
-    record_code("odd/null status, unknown name", CALL(cuGetProcAddress_v2, "cuNoSuch", &function, 12000, 0, NULL));
-    record_code("odd/name with its suffix", CALL(cuGetProcAddress_v2, "cuMemAlloc_v2", &function, 12000, 0, &status));
-    record_code("odd/no name of CUDA", CALL(cuGetProcAddress_v2, "malloc", &function, 12000, 0, &status));
-}
-
-static void ask_odd_questions(void *nothing) {
-    (void)nothing;
-    odd_questions();
-}
-
 void entry_points(void) {
     const struct name *symbols, *requests, *known;
     unsigned symbol_count = names_of("symbol", &symbols), request_count = names_of("request", &requests);
     unsigned known_count = names_of("version", &known), version_count = 0;
     int versions[VERSIONS_LIMIT], driver_version = 0;
 
-    in_child("odd", 20000, ask_odd_questions, NULL);
     CALL(cuInit, 0);
     CALL(cuDriverGetVersion, &driver_version);
     versions[version_count++] = -1;

@@ -13,6 +13,7 @@ static const struct {
     {"attributes", attributes},
     {"tables", tables},
     {"entry_points", entry_points},
+    {"wrong_uses", wrong_uses},
 };
 
 int main(int count, char **words) {

@@ -310,17 +310,9 @@ static void after_init(void *nothing) {
     describe_all("after cuInit");
 }
 
-static void odd_questions(void *nothing) {
-    void *table;
-    (void)nothing;
-    record_code("odd/null table", CALL(cuGetExportTable, NULL, (const CUuuid *)tables_known[0].id));
-    record_code("odd/null id", CALL(cuGetExportTable, (const void **)&table, NULL));
-}
-
 void tables(void) {
     in_child("before cuInit", SLOT_LIMIT_MS, describe_all, "before cuInit");
     in_child("after cuInit", SLOT_LIMIT_MS, after_init, NULL);
-    in_child("odd", SLOT_LIMIT_MS, odd_questions, NULL);
     for (unsigned i = 0; i < sizeof slots / sizeof *slots; i++)
         in_child(slots[i].name, SLOT_LIMIT_MS, call_slot, (void *)&slots[i]);
 }
