@@ -1,7 +1,7 @@
 //! The first exchange of a session: what the client brings, and everything about the server's GPU that does not change.
 
 use crate::call::Range;
-use bincode::{Decode, Encode};
+use crate::codec::{Decode, Encode};
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Hello {
