@@ -59,6 +59,13 @@ pub enum Answer {
 /// The first CUDA version with per-thread default streams: no `_ptds` or `_ptsz` symbol is older.
 pub const PER_THREAD_SINCE: u32 = 7000;
 
+/// Headers of the toolkit whose functions have no rows, and are not exported.
+pub const WITHOUT_ROWS: &[(&str, &str)] = &[
+    ("cudaEGL.h", "EGL streams and images lie in the client's display driver; no other machine can map them"),
+    ("cudaGL.h", "OpenGL buffers and textures lie in the client's display driver; no other machine can map them"),
+    ("cudaVDPAU.h", "VDPAU surfaces lie in the client's display driver; no other machine can map them"),
+];
+
 /// The chapters, in the manual's order, for [`for_each_chapter!`] and [`CHAPTERS`]. A new one is a line here and its `mod`.
 #[doc(hidden)]
 #[macro_export]
