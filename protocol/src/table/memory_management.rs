@@ -223,19 +223,19 @@ macro_rules! memory_management { ($then:ident) => { $then! {
         op: In<Struct<CUDA_MEMCPY3D_BATCH_OP>>, flags: u64, hStream: Stream,
     );
     /// Sets bytes.
-    #[since(3020)] tell fn cuMemsetD8_v2 | cuMemsetD8_v2_ptds (dstDevice: DevPtr[N], uc: u8, N: usize);
+    #[since(3020)] hand fn cuMemsetD8_v2 | cuMemsetD8_v2_ptds (dstDevice: DevPtr[N], uc: u8, N: usize); // crosses as its asynchronous twin
     /// Sets bytes, in 32-bit sizes.
     #[since(2000)] deny fn cuMemsetD8(dstDevice: DevPtrV1[N as usize], uc: u8, N: u32);
     /// Sets 16-bit words.
-    #[since(3020)] tell fn cuMemsetD16_v2 | cuMemsetD16_v2_ptds (dstDevice: DevPtr[N.saturating_mul(2)], us: u16, N: usize);
+    #[since(3020)] hand fn cuMemsetD16_v2 | cuMemsetD16_v2_ptds (dstDevice: DevPtr[N.saturating_mul(2)], us: u16, N: usize); // crosses as its asynchronous twin
     /// Sets 16-bit words, in 32-bit sizes.
     #[since(2000)] deny fn cuMemsetD16(dstDevice: DevPtrV1[(N as usize).saturating_mul(2)], us: u16, N: u32);
     /// Sets 32-bit words.
-    #[since(3020)] tell fn cuMemsetD32_v2 | cuMemsetD32_v2_ptds (dstDevice: DevPtr[N.saturating_mul(4)], ui: u32, N: usize);
+    #[since(3020)] hand fn cuMemsetD32_v2 | cuMemsetD32_v2_ptds (dstDevice: DevPtr[N.saturating_mul(4)], ui: u32, N: usize); // crosses as its asynchronous twin
     /// Sets 32-bit words, in 32-bit sizes.
     #[since(2000)] deny fn cuMemsetD32(dstDevice: DevPtrV1[(N as usize).saturating_mul(4)], ui: u32, N: u32);
     /// Sets the bytes of a rectangle.
-    #[since(3020)] tell fn cuMemsetD2D8_v2 | cuMemsetD2D8_v2_ptds (
+    #[since(3020)] hand fn cuMemsetD2D8_v2 | cuMemsetD2D8_v2_ptds ( // crosses as its asynchronous twin
         dstDevice: DevPtr[dstPitch.saturating_mul(Height.saturating_sub(1)).saturating_add(Width)], dstPitch: usize, uc: u8, Width: usize,
         Height: usize,
     );
@@ -245,7 +245,7 @@ macro_rules! memory_management { ($then:ident) => { $then! {
         dstPitch: u32, uc: u8, Width: u32, Height: u32,
     );
     /// Sets the 16-bit words of a rectangle.
-    #[since(3020)] tell fn cuMemsetD2D16_v2 | cuMemsetD2D16_v2_ptds (
+    #[since(3020)] hand fn cuMemsetD2D16_v2 | cuMemsetD2D16_v2_ptds ( // crosses as its asynchronous twin
         dstDevice: DevPtr[dstPitch.saturating_mul(Height.saturating_sub(1)).saturating_add(Width.saturating_mul(2))], dstPitch: usize,
         us: u16, Width: usize, Height: usize,
     );
@@ -256,7 +256,7 @@ macro_rules! memory_management { ($then:ident) => { $then! {
         dstPitch: u32, us: u16, Width: u32, Height: u32,
     );
     /// Sets the 32-bit words of a rectangle.
-    #[since(3020)] tell fn cuMemsetD2D32_v2 | cuMemsetD2D32_v2_ptds (
+    #[since(3020)] hand fn cuMemsetD2D32_v2 | cuMemsetD2D32_v2_ptds ( // crosses as its asynchronous twin
         dstDevice: DevPtr[dstPitch.saturating_mul(Height.saturating_sub(1)).saturating_add(Width.saturating_mul(4))], dstPitch: usize,
         ui: u32, Width: usize, Height: usize,
     );

@@ -5,9 +5,9 @@ macro_rules! stream_management { ($then:ident) => { $then! {
     chapter "Stream Management";
 
     /// Creates a stream.
-    #[since(2000)] tell fn cuStreamCreate(phStream: Out<Stream> = new, Flags: u32);
+    #[since(2000)] hand fn cuStreamCreate(phStream: Out<Stream> = new, Flags: u32); // the shim chooses the id and remembers the flags
     /// Creates a stream with a priority.
-    #[since(5050)] tell fn cuStreamCreateWithPriority(phStream: Out<Stream> = new, flags: u32, priority: i32);
+    #[since(5050)] hand fn cuStreamCreateWithPriority(phStream: Out<Stream> = new, flags: u32, priority: i32); // the shim chooses the id and remembers the flags
     /// Begins to capture a stream into a graphics API's command list.
     #[since(13010)] deny fn cuStreamBeginCaptureToCig | cuStreamBeginCaptureToCig_ptsz (
         hStream: Stream, streamCigCaptureParams: In<Struct<CUstreamCigCaptureParams>>,
@@ -84,9 +84,9 @@ macro_rules! stream_management { ($then:ident) => { $then! {
     /// Waits for all work of a stream.
     #[since(2000)] hand fn cuStreamSynchronize | cuStreamSynchronize_ptsz (hStream: Stream); // other threads go on while this one waits
     /// Destroys a stream; its work still runs to its end.
-    #[since(4000)] tell fn cuStreamDestroy_v2(hStream: Stream = gone);
+    #[since(4000)] hand fn cuStreamDestroy_v2(hStream: Stream = gone); // the shim forgets what it remembered
     /// Destroys a stream; its work still runs to its end, as before CUDA 4.0.
-    #[since(2000)] deny fn cuStreamDestroy(hStream: Stream = gone);
+    #[since(2000)] hand fn cuStreamDestroy(hStream: Stream = gone); // the shim forgets what it remembered
     /// Copies a stream's attributes to another.
     #[since(11000)] deny fn cuStreamCopyAttributes | cuStreamCopyAttributes_ptsz (dstStream: Stream, srcStream: Stream);
     /// One attribute of a stream.
