@@ -239,10 +239,8 @@ impl WorkerPort {
     /// Whether there is still somebody to work for.
     fn check_client(&self, now: Instant) -> Result<(), PortError> {
         let state = self.watch.state();
-        if let ConnectionState::Lost { error, .. } = &state {
-            if error.is_orderly_end() {
-                return Err(PortError::ClientDone);
-            }
+        if matches!(&state, ConnectionState::Lost { error, .. } if error.is_orderly_end()) {
+            return Err(PortError::ClientDone);
         }
         if self.client_deadline().is_some_and(|deadline| deadline <= now) {
             let why = match state {

@@ -1,4 +1,5 @@
 //! What a process must do to be a worker, before anything else: die with its gate, hold nothing that it was not given.
+#![allow(unsafe_code)] // closes descriptors by number.
 
 use std::fs::File;
 use std::io;
@@ -14,8 +15,19 @@ pub fn enter() -> io::Result<OwnedFd> {
     if getppid() != parent {
         return Err(io::Error::other("the gate ended while its worker started"));
     }
+    close_what_was_inherited()?;
     let socketpair = io::stdin().as_fd().try_clone_to_owned()?;
     // Nothing that a driver library may do with its standard input shall reach the gate.
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
     Ok(socketpair)
+}
+
+/// Whoever started the gate may have left descriptors open in it that no exec closes.
+fn close_what_was_inherited() -> io::Result<()> {
+    const FIRST: libc::c_uint = 3;
+    // SAFETY: this is the first thing that the process does, so nobody in it owns a descriptor beyond the first three.
+    match unsafe { libc::close_range(FIRST, libc::c_uint::MAX, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }

@@ -323,6 +323,63 @@ fn there_are_never_more_sessions_than_allowed() {
 }
 
 #[test]
+fn a_server_on_all_addresses_answers_from_the_one_that_was_asked() {
+    let port = UdpSocket::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
+    let (listen, asked) = (format!("0.0.0.0:{port}"), format!("127.0.0.2:{port}"));
+    let server = Server::start(&["--listen", &listen, "--advertise", &asked]);
+    assert_eq!(server.ticket.address, asked);
+    let mut client = Client::new(&server.ticket);
+    client.hear_epoch(1);
+    client.echo(&[5; 100_000]);
+}
+
+#[test]
+fn a_server_speaks_ipv6() {
+    if UdpSocket::bind("[::1]:0").is_err() {
+        return eprintln!("this machine has no IPv6");
+    }
+    let server = Server::start(&["--listen", "[::1]:0"]);
+    let mut client = Client::new(&server.ticket);
+    client.hear_epoch(1);
+    client.echo(&[6; 100_000]);
+}
+
+#[test]
+fn a_secret_may_be_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    fs::write(&file, format!("{}\n", "0f".repeat(32))).unwrap();
+    let server = Server::start(&["--secret-file", file.to_str().unwrap()]);
+    assert_eq!(server.ticket.secret.0, [0x0f; 32]);
+    Client::new(&server.ticket).hear_epoch(1);
+}
+
+#[test]
+fn a_command_line_that_cannot_be_served_is_refused_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let shim = folder.path().join("farwarp/libcuda.so.1");
+    fs::create_dir(shim.parent().unwrap()).unwrap();
+    fs::write(&shim, "").unwrap();
+    let ticket = folder.path().join("ticket");
+    let started = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_farwarp-server"));
+        let output = command.arg("--ticket-file").arg(&ticket).args(more).output().unwrap();
+        assert!(!output.status.success() && !ticket.exists());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let cases = [
+        (started(&["--driver", shim.to_str().unwrap()]), "would call itself"),
+        (started(&["--driver", "libcuda.so.1"]), "absolute path"),
+        (started(&["--driver", "/no/such/libcuda.so.1"]), "no driver at"),
+        (started(&["--driver", "/dev/null", "--listen", "0.0.0.0:0"]), "--advertise"),
+        (started(&["--driver", "/dev/null", "--listen", "192.0.2.1:1"]), "cannot listen on 192.0.2.1:1"),
+    ];
+    for (said, expected) in cases {
+        assert!(said.contains(expected) && said.lines().count() == 1, "{said}");
+    }
+}
+
+#[test]
 fn a_client_that_moves_keeps_its_session() {
     let server = Server::start(&[]);
     let relay = UdpSocket::bind("127.0.0.1:0").unwrap();

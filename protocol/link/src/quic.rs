@@ -220,6 +220,10 @@ impl QuicLink {
                     self.take_datagram(now, meta.addr, ecn, BytesMut::from(datagram));
                 }
             }
+            // Less than was asked for: the queue is empty, and asking again would cost a system call to hear so.
+            if count < BATCH {
+                return Ok(());
+            }
         }
         Ok(())
     }

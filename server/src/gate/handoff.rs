@@ -89,19 +89,24 @@ impl HandOffSocket {
         let ip = arrived.local_ip.unwrap_or(self.address.ip());
         let socket = on_shared_port(SocketAddr::new(ip, self.address.port()))?;
         socket.connect(arrived.remote)?;
+        self.empty(&socket, arrived.local_ip)?;
+        Ok(socket)
+    }
+
+    fn empty(&self, socket: &UdpSocket, local_ip: Option<IpAddr>) -> io::Result<()> {
         let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
         for _ in 0..DRAINED_MAX {
             match socket.recv_from(&mut buffer) {
                 Ok((length, remote)) => {
                     let bytes = buffer[..length].to_vec();
-                    self.keep_stray(Arrived { bytes, remote, local_ip: arrived.local_ip, ecn: 0 });
+                    self.keep_stray(Arrived { bytes, remote, local_ip, ecn: 0 });
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(socket)
+        Ok(())
     }
 
     fn keep_stray(&self, stray: Arrived) {
@@ -231,4 +236,64 @@ fn on_shared_port(address: SocketAddr) -> io::Result<UdpSocket> {
     sockopt::set_socket_reuseport(&socket, true)?;
     bind(&socket, &address)?;
     Ok(UdpSocket::from(socket))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::port::Channel;
+    use farwarp_protocol::handoff::ToWorker;
+    use std::collections::BTreeSet;
+    use std::future::poll_fn;
+    use std::time::Duration;
+
+    const TAG: [u8; 8] = *b"tagtagta";
+    const SOURCES: u8 = 64;
+
+    async fn receive(socket: &HandOffSocket) -> Vec<u8> {
+        let (mut buffer, mut meta) = (vec![0; 2048], [RecvMeta::default()]);
+        let count =
+            poll_fn(|context| socket.poll_recv(context, &mut [IoSliceMut::new(&mut buffer)], &mut meta));
+        assert_eq!(count.await.unwrap(), 1);
+        buffer.truncate(meta[0].len);
+        buffer
+    }
+
+    /// Between its bind and its connect a second socket on the port gets a share of everybody's datagrams.
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_a_fresh_socket_catches_still_reaches_whom_it_is_for() {
+        let (routes, (mut worker, gate_end)) = (Arc::new(Routes::default()), Channel::pair().unwrap());
+        routes.open(TAG, gate_end, [0; 32], Instant::now());
+        let socket = HandOffSocket::bind("127.0.0.1:0".parse().unwrap(), routes).unwrap();
+        let sources: Vec<UdpSocket> = (0..SOURCES).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+
+        let fresh = on_shared_port(socket.address).unwrap();
+        for (number, source) in (0..).zip(&sources) {
+            let mut datagram = vec![number; 40];
+            if number % 2 == 0 {
+                datagram = [&[0x43][..], &TAG, &[number; 40]].concat();
+            }
+            source.send_to(&datagram, socket.address).unwrap();
+        }
+        fresh.connect(sources[0].local_addr().unwrap()).unwrap();
+        socket.empty(&fresh, None).unwrap();
+        let caught = socket.strays.lock().unwrap().len();
+        assert!(caught > 0 && caught < usize::from(SOURCES), "the kernel shares them out: {caught}");
+
+        let mut for_gate = BTreeSet::new();
+        while for_gate.len() < usize::from(SOURCES / 2) {
+            let datagram = tokio::time::timeout(Duration::from_secs(5), receive(&socket)).await.unwrap();
+            if let Some(number) = datagram.last() {
+                assert!(number % 2 == 1, "a worker's datagram reached the gate");
+                for_gate.insert(*number);
+            }
+        }
+        let mut for_worker = 0;
+        while let Some((ToWorker::Datagram(datagram), _)) = worker.receive().unwrap() {
+            assert_eq!(datagram.bytes.last().unwrap() % 2, 0);
+            for_worker += 1;
+        }
+        // Sockets are made for so many sources a second only; here each source is another.
+        assert!(for_worker > 0 && for_worker <= SOURCES / 2, "{for_worker}");
+    }
 }

@@ -119,10 +119,10 @@ impl Routes {
     /// A worker that does not keep up, or has just died, loses the datagram as on a network.
     pub fn hand_over(&self, tag: Tag, datagram: Datagram, socket: Option<BorrowedFd<'_>>) {
         let remote = datagram.remote;
-        if let Some(live) = self.table().live.get(&tag) {
-            if let Err(error) = channel::send(live.to_worker.as_fd(), &ToWorker::Datagram(datagram), socket) {
-                tracing::debug!(%remote, %error, "a datagram was not handed over");
-            }
+        if let Some(live) = self.table().live.get(&tag)
+            && let Err(error) = channel::send(live.to_worker.as_fd(), &ToWorker::Datagram(datagram), socket)
+        {
+            tracing::debug!(%remote, %error, "a datagram was not handed over");
         }
     }
 

@@ -28,21 +28,26 @@ pub struct Server {
 
 impl Server {
     pub fn start(more: &[&str]) -> Self {
+        Self::start_with(more, |_| ())
+    }
+
+    pub fn start_with(more: &[&str], change: impl FnOnce(&mut Command)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ticket_file = folder.path().join("ticket");
         // The workers of these tests load no driver, but one must be named.
         let driver = folder.path().join("libcuda.so.1");
         fs::write(&driver, "").unwrap();
-        let process = Command::new(env!("CARGO_BIN_EXE_farwarp-server"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_farwarp-server"));
+        command
             .args(["--worker-program", env!("CARGO_BIN_EXE_farwarp-echo-worker")])
             .arg("--ticket-file")
             .arg(&ticket_file)
             .arg("--driver")
             .arg(&driver)
             .args(more)
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
+            .stdin(Stdio::null());
+        change(&mut command);
+        let process = command.spawn().unwrap();
         until("the ticket is written", || ticket_file.exists());
         let ticket = fs::read_to_string(&ticket_file).unwrap().parse().unwrap();
         Self { process, ticket, ticket_file, _folder: folder }
