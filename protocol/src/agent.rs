@@ -28,11 +28,18 @@ pub const WISH_BYTES_MAX: usize = 128;
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub enum Request {
     /// A ticket for the process at the other end.
-    Lease { program: String, wish: Wish },
+    Lease {
+        program: String,
+        wish: Wish,
+    },
     /// A server that is ready, with nobody on it yet.
-    Up { wish: Wish },
+    Up {
+        wish: Wish,
+    },
     /// The end of one lease, by its id, or of all.
-    Down { lease: Option<String> },
+    Down {
+        lease: Option<String>,
+    },
     Status,
 }
 

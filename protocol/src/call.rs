@@ -3,9 +3,9 @@
 //! The body of an `ask` or `tell` row is its arguments in order, written by the kinds of [`crate::param`]. A `hand` row's is
 //! one of the structs here, each named for what it asks, because several functions of CUDA ask the same.
 
+use crate::codec::{Decode, Encode};
 use crate::handle::Id;
 use crate::table;
-use bincode::{Decode, Encode};
 
 /// The number of an operation on the wire: a hash of its name, so that no table's order matters.
 pub const fn op(name: &str) -> u32 {
@@ -78,18 +78,6 @@ ops! {
     HOST_CALL;
     /// A token of [`NOTICE_HOST_CALL`]: that function has returned.
     HOST_CALL_DONE;
-    /// [`ReserveAddress`], answered by an address.
-    RESERVE_ADDRESS;
-    /// [`Range`].
-    FREE_ADDRESS;
-    /// [`CreateMemory`].
-    CREATE_MEMORY;
-    /// [`MapMemory`].
-    MAP_MEMORY;
-    /// [`Range`].
-    UNMAP_MEMORY;
-    /// [`SetAccess`].
-    SET_ACCESS;
     /// Notice: a told call failed. About that call, with its code; the body is empty.
     NOTICE_FAILED;
     /// Notice: an error after which the process or the context is lost; about the call that met it, as far as is known.
@@ -268,34 +256,6 @@ pub struct Allocate {
 pub struct HostCall {
     pub stream: u64,
     pub token: u64,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct ReserveAddress {
-    pub bytes: u64,
-    pub alignment: u64,
-    pub hint: u64,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct CreateMemory {
-    pub allocation: Id,
-    pub bytes: u64,
-    pub device: i32,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct MapMemory {
-    pub range: Range,
-    pub offset: u64,
-    pub allocation: Id,
-}
-
-/// `CUmemAccessDesc`s for devices: (ordinal, flags).
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct SetAccess {
-    pub range: Range,
-    pub devices: Vec<(i32, u32)>,
 }
 
 /// What both sides must agree on: every row's name, word and arguments, and the operations that are our own.

@@ -15,21 +15,21 @@ pub enum ObjectKind {
     Function = 5,
     Library = 6,
     Kernel = 7,
-    /// Physical memory made by `cuMemCreate`.
-    Allocation = 8,
 }
 
 impl ObjectKind {
     fn from_number(number: u8) -> Option<ObjectKind> {
         use ObjectKind::*;
-        [Context, Stream, Event, Module, Function, Library, Kernel, Allocation]
+        [Context, Stream, Event, Module, Function, Library, Kernel]
             .into_iter()
             .find(|kind| *kind as u8 == number)
     }
 }
 
 /// `kind : 7 bits · generation : 16 bits · index : 24 bits`, below the 47 bits of a user-space address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, bincode::Encode, bincode::Decode)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, crate::codec::Encode, crate::codec::Decode,
+)]
 pub struct Id(pub u64);
 
 const INDEX_BITS: u32 = 24;
@@ -89,7 +89,9 @@ impl<T> Slab<T> {
 
     pub fn get(&self, id: Id) -> Option<&T> {
         let place = self.places.get(id.index())?;
-        (id == Id::new(self.kind, place.generation, id.index() as u32)).then_some(place.object.as_ref()).flatten()
+        (id == Id::new(self.kind, place.generation, id.index() as u32))
+            .then_some(place.object.as_ref())
+            .flatten()
     }
 
     pub fn get_mut(&mut self, id: Id) -> Option<&mut T> {

@@ -112,8 +112,10 @@ kinds! {
     Stream = u64;
     /// A function, or a kernel where CUDA takes one for it.
     Launchable = u64;
-    /// What `cuMemCreate` makes.
-    AllocationHandle = u64;
+    /// A graph.
+    Graph = u64;
+    /// A node of a graph.
+    GraphNode = u64;
 }
 
 /// NULL as a stream: whichever default stream the symbol means that was called.

@@ -118,6 +118,11 @@ impl Session {
         &self.into.buffer[self.into.body.clone()]
     }
 
+    /// Bytes that arrived and belong to records not yet handed out.
+    pub fn unread_bytes(&self) -> usize {
+        self.into.buffer.len() - self.into.consumed
+    }
+
     /// Sent records that the peer has not acknowledged.
     pub fn unacknowledged(&self) -> usize {
         self.out.ends.len()

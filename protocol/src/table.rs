@@ -62,7 +62,10 @@ pub const PER_THREAD_SINCE: u32 = 7000;
 /// Headers of the toolkit whose functions have no rows, and are not exported.
 pub const WITHOUT_ROWS: &[(&str, &str)] = &[
     ("cudaEGL.h", "EGL streams and images lie in the client's display driver; no other machine can map them"),
-    ("cudaGL.h", "OpenGL buffers and textures lie in the client's display driver; no other machine can map them"),
+    (
+        "cudaGL.h",
+        "OpenGL buffers and textures lie in the client's display driver; no other machine can map them",
+    ),
     ("cudaVDPAU.h", "VDPAU surfaces lie in the client's display driver; no other machine can map them"),
 ];
 
@@ -115,7 +118,9 @@ macro_rules! chapters {
 /// Hands every chapter of the table to the macro `$then`, one invocation a chapter.
 #[macro_export]
 macro_rules! for_each_chapter {
-    ($then:ident) => { $crate::chapters! { [$crate::chapter_by_chapter] $then } };
+    ($then:ident) => {
+        $crate::chapters! { [$crate::chapter_by_chapter] $then }
+    };
 }
 
 #[doc(hidden)]
@@ -129,11 +134,21 @@ macro_rules! list_of {
 }
 
 macro_rules! answer_of {
-    (ask) => { Answer::Ask };
-    (tell) => { Answer::Tell };
-    (here) => { Answer::Here };
-    (hand) => { Answer::Hand };
-    (deny) => { Answer::Deny };
+    (ask) => {
+        Answer::Ask
+    };
+    (tell) => {
+        Answer::Tell
+    };
+    (here) => {
+        Answer::Here
+    };
+    (hand) => {
+        Answer::Hand
+    };
+    (deny) => {
+        Answer::Deny
+    };
 }
 
 macro_rules! optional {

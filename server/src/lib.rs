@@ -5,11 +5,28 @@
 //! - [`ticket_file`]: the ticket, written for its owner only
 //! - [`worker_process`]: what a process does first to be a worker
 //! - [`port`]: the worker's door to the gate and to its client
+//! - [`worker`]: takes calls off the log; `executor` issues them by the handlers of `serve` and `by_hand`
+//! - `driver`: the libcuda that was loaded; `objects`, `ranges`, `arena`: what the session owns there
+//! - `outlet`, `waiters`, `staging`, `printed`: answers, waiting for the GPU, pinned memory, what kernels print
 
+mod arena;
+mod by_hand;
+mod driver;
 pub mod driver_choice;
+mod executor;
 pub mod gate;
+mod objects;
+mod outlet;
+mod param;
 pub mod port;
+mod printed;
+mod ranges;
+mod refusal;
+mod serve;
+mod snapshot;
+mod staging;
 pub mod ticket_file;
 pub mod time;
+mod waiters;
 pub mod worker;
 pub mod worker_process;

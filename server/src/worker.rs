@@ -1,12 +1,244 @@
-//! A session's worker.
+//! A session's worker: loads the driver, takes calls off the log, and ends with its session.
 
-use anyhow::Context;
+use crate::arena::Arena;
+use crate::driver::Driver;
+use crate::executor::Executor;
+use crate::outlet::{Asker, Outlet};
+use crate::port::{PortError, WorkerPort};
+use crate::printed::Printed;
+use crate::refusal::Refusal;
+use crate::{snapshot, worker_process};
+use anyhow::{Context, anyhow};
+use farwarp_protocol::admission::close;
+use farwarp_protocol::call::{self, GOODBYE, HELLO};
+use farwarp_protocol::codec;
+use farwarp_protocol::error::{CUDA_ERROR_NO_DEVICE, Code};
+use farwarp_protocol::frame::{FLAG_ASKED, Header};
+use farwarp_protocol::handle::Id;
+use farwarp_protocol::limits::{VARIABLE_BYTES_MAX, VARIABLES_MAX};
+use farwarp_protocol::snapshot::{Hello, PASSED_ON, Snapshot};
+use std::os::fd::RawFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crate::port::WorkerPort;
-use crate::worker_process;
+/// After the last call the worker looks for the next one without sleeping, for about as long as waking up would cost.
+const SPIN: Duration = Duration::from_micros(50);
+/// While a call keeps the executor busy, another thread keeps the connection alive, this often.
+const KEEPER_INTERVAL: Duration = Duration::from_millis(20);
+/// The longest sleep, should a timer be missed.
+const SLEEP_MAX: Duration = Duration::from_secs(1);
+/// Hardware queues of the worker's driver: streams of the program shall not wait for each other for want of one.
+const MAX_CONNECTIONS: &str = "32";
 
 pub fn main() -> anyhow::Result<()> {
-    let (port, _start) = WorkerPort::from_fd(worker_process::enter()?).context("the gate's first message")?;
-    port.driver_failed("this build replays no calls yet")?;
-    anyhow::bail!("this build replays no calls yet")
+    let (mut port, start) =
+        WorkerPort::from_fd(worker_process::enter()?).context("the gate's first message")?;
+    let printed = Arc::new(Printed::capture().context("taking over stdout")?);
+    let outlet = Arc::new(Outlet::new()?);
+    keep_alive(outlet.clone());
+    let mut worker = Worker { outlet: outlet.clone(), printed, driver: start.driver.into(), executor: None };
+    let end = worker.serve(&mut port);
+    let (code, why) = match &end {
+        Ok(()) => (close::DONE, "the client is done".to_owned()),
+        Err(error) => (close::ENDED, format!("{error:#}")),
+    };
+    tracing::info!(why, "the session is over");
+    outlet.close(code, &why);
+    port.ended(&why);
+    // The driver frees what the session had when the process ends, in mid-kernel too; its destructors need not run for that.
+    exit(end.is_ok())
+}
+
+#[allow(unsafe_code)] // leaves without running atexit handlers, which a driver in mid-kernel may never return from.
+fn exit(well: bool) -> ! {
+    // SAFETY: ends the process; nothing of ours is left to be written.
+    unsafe { libc::_exit(if well { 0 } else { 1 }) }
+}
+
+struct Worker {
+    outlet: Arc<Outlet>,
+    printed: Arc<Printed>,
+    driver: PathBuf,
+    executor: Option<Executor>,
+}
+
+impl Worker {
+    /// Serves calls until the client is done or the session is over.
+    fn serve(&mut self, port: &mut WorkerPort) -> anyhow::Result<()> {
+        let mut body = Vec::new();
+        let mut last_call = Instant::now();
+        let spins = std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
+        loop {
+            let now = Instant::now();
+            match port.poll(now) {
+                Ok(Some(connection)) => self.outlet.connect(connection.link),
+                Ok(None) => {}
+                Err(PortError::ClientDone) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+            if let Err(error) = self.outlet.drive(now) {
+                tracing::debug!(%error, "the connection is gone");
+            }
+            let mut worked = false;
+            while let Some(header) = self.outlet.next_call(&mut body)? {
+                worked = true;
+                if header.op == GOODBYE {
+                    self.outlet.answer(asker(&header), 0, &[]);
+                    return Ok(());
+                }
+                self.take(port, header, &body).with_context(|| format!("call {}", header.number))?;
+            }
+            if worked {
+                last_call = Instant::now();
+            } else if !spins || last_call.elapsed() > SPIN {
+                self.sleep(port);
+            }
+        }
+    }
+
+    fn take(&mut self, port: &mut WorkerPort, header: Header, body: &[u8]) -> anyhow::Result<()> {
+        match &mut self.executor {
+            Some(_) if header.op == HELLO => Err(Refusal::HelloTwice.into()),
+            Some(executor) => Ok(executor.execute(header, body)?),
+            None if header.op == HELLO => self.hello(port, header, body),
+            None => Err(Refusal::BeforeHello { op: header.op }.into()),
+        }
+    }
+
+    /// The first call: only now are the client's variables known, so only now is the driver loaded.
+    fn hello(&mut self, port: &mut WorkerPort, header: Header, body: &[u8]) -> anyhow::Result<()> {
+        let hello: Hello = codec::decode(body)?;
+        let ours = call::fingerprint();
+        if hello.table != ours {
+            return Err(Refusal::OtherTable { ours, theirs: hello.table }.into());
+        }
+        set_variables(&hello.variables)?;
+        match self.load(&hello, port) {
+            Ok((executor, snapshot)) => {
+                self.executor = Some(executor);
+                port.driver_loaded()?;
+                self.outlet.answer(asker(&header), 0, &codec::encode(&snapshot));
+                Ok(())
+            }
+            Err((code, why)) => {
+                port.driver_failed(&why)?;
+                self.outlet.answer(asker(&header), code, &[]);
+                self.outlet.drive(Instant::now())?;
+                Err(anyhow!(why))
+            }
+        }
+    }
+
+    fn load(&self, hello: &Hello, port: &WorkerPort) -> Result<(Executor, Snapshot), (Code, String)> {
+        let driver: &'static Driver = Box::leak(Box::new(
+            Driver::load(&self.driver)
+                .map_err(|error| (CUDA_ERROR_NO_DEVICE, format!("{}: {error}", self.driver.display())))?,
+        ));
+        let refused = |what| move |code: Code| (code, format!("{what} failed with CUDA error {code}"));
+        initialize(driver).map_err(refused("cuInit"))?;
+        let devices = snapshot::devices(driver).map_err(refused("reading the devices"))?;
+        let granules = devices.iter().map(|device| device.granularity[0]).collect();
+        let (arena, reserved) = Arena::reserve(driver, &hello.free_ranges, granules);
+        let (driver_version, loading_mode) = versions(driver).map_err(refused("reading the version"))?;
+        let snapshot = Snapshot {
+            driver_version,
+            loading_mode,
+            rows: snapshot::rows(driver),
+            arena: reserved,
+            software: is_software(&self.driver),
+            devices,
+        };
+        let (outlet, printed) = (self.outlet.clone(), self.printed.clone());
+        let executor = Executor::new(driver, snapshot.devices.len(), arena, outlet, printed, port.counters());
+        Ok((executor, snapshot))
+    }
+
+    fn sleep(&self, port: &WorkerPort) {
+        let mut fds: Vec<RawFd> = Vec::with_capacity(8);
+        let link_timeout = self.outlet.poll_fds(&mut fds);
+        port.poll_fds(&mut fds);
+        let until = [link_timeout, port.timeout()].into_iter().flatten().min();
+        let timeout =
+            until.map_or(SLEEP_MAX, |until| until.saturating_duration_since(Instant::now()).min(SLEEP_MAX));
+        poll(&fds, timeout);
+        self.outlet.woken();
+    }
+}
+
+#[allow(unsafe_code)] // the driver's first functions
+fn initialize(driver: &Driver) -> Result<(), Code> {
+    // SAFETY: takes a number.
+    unsafe { driver.cuInit(0) }
+}
+
+#[allow(unsafe_code)] // the driver's first functions
+fn versions(driver: &Driver) -> Result<(i32, u32), Code> {
+    let (mut version, mut mode) = (0, 0);
+    // SAFETY: both numbers are writable.
+    unsafe {
+        driver.cuDriverGetVersion(&mut version)?;
+        // Drivers before lazy loading have only the eager mode, 1.
+        if driver.cuModuleGetLoadingMode(&mut mode).is_err() {
+            mode = 1;
+        }
+    }
+    Ok((version, mode))
+}
+
+fn is_software(driver: &Path) -> bool {
+    driver.parent().is_some_and(|folder| folder.ends_with("softgpu"))
+}
+
+/// Only names of the fixed list are set, before the driver is loaded and while there is no other thread that reads them.
+#[allow(unsafe_code)] // changes the environment
+fn set_variables(variables: &[(String, String)]) -> anyhow::Result<()> {
+    let got = variables.len() as u64;
+    if got > VARIABLES_MAX as u64 {
+        return Err(Refusal::TooMuch { what: "variables", got, max: VARIABLES_MAX as u64 }.into());
+    }
+    for (name, value) in variables.iter().filter(|(name, _)| PASSED_ON.contains(&name.as_str())) {
+        if value.len() > VARIABLE_BYTES_MAX || value.contains('\0') {
+            return Err(Refusal::BadName.into());
+        }
+        // SAFETY: the keeper thread reads no variable.
+        unsafe { std::env::set_var(name, value) };
+    }
+    // SAFETY: as above.
+    unsafe { std::env::set_var("CUDA_DEVICE_MAX_CONNECTIONS", MAX_CONNECTIONS) };
+    Ok(())
+}
+
+/// Acknowledges and keeps alive while a call keeps the executor busy, a compilation say.
+fn keep_alive(outlet: Arc<Outlet>) {
+    let life = move || {
+        loop {
+            std::thread::sleep(KEEPER_INTERVAL);
+            // An error is found again by the thread that serves.
+            let _ = outlet.drive(Instant::now());
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("keeper".into()).spawn(life) {
+        tracing::warn!(%error, "no keeper: a long call may look like silence");
+    }
+}
+
+fn asker(header: &Header) -> Asker {
+    Asker {
+        number: header.number,
+        slot: header.slot,
+        context: Id(header.about),
+        asked: header.flags & FLAG_ASKED != 0,
+    }
+}
+
+fn poll(fds: &[RawFd], timeout: Duration) {
+    use rustix::event::{PollFd, PollFlags, Timespec};
+    #[allow(unsafe_code)] // borrows descriptors by number
+    // SAFETY: the descriptors belong to port and outlet, which outlive this call.
+    let borrowed: Vec<_> = fds.iter().map(|fd| unsafe { std::os::fd::BorrowedFd::borrow_raw(*fd) }).collect();
+    let mut polled: Vec<PollFd> = borrowed.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+    let timeout = Timespec { tv_sec: timeout.as_secs() as _, tv_nsec: timeout.subsec_nanos() as _ };
+    // A signal wakes it as well as anything.
+    let _ = rustix::event::poll(&mut polled, Some(&timeout));
 }

@@ -35,7 +35,7 @@ macro_rules! memory_management { ($then:ident) => { $then! {
     /// Allocates pinned host memory, with flags.
     #[since(2020)] hand fn cuMemHostAlloc(pp: Out<HostPtr>, bytesize: usize, Flags: u32); // the memory is the program's, and lives in the shim
     /// The address at which a kernel sees pinned memory.
-    #[since(3020)] here fn cuMemHostGetDevicePointer_v2(pdptr: Out<DevPtr>, p: HostPtr, Flags: u32);
+    #[since(3020)] deny fn cuMemHostGetDevicePointer_v2(pdptr: Out<DevPtr>, p: HostPtr, Flags: u32);
     /// The address at which a kernel sees pinned memory, in 32-bit sizes.
     #[since(2020)] deny fn cuMemHostGetDevicePointer(pdptr: Out<DevPtrV1>, p: HostPtr, Flags: u32);
     /// The flags that pinned memory was allocated with.
@@ -251,7 +251,7 @@ macro_rules! memory_management { ($then:ident) => { $then! {
     );
     /// Sets the 16-bit words of a rectangle, in 32-bit sizes.
     #[since(2000)] deny fn cuMemsetD2D16(
-       
+
         dstDevice: DevPtrV1[(dstPitch as usize).saturating_mul((Height as usize).saturating_sub(1)).saturating_add((Width as usize).saturating_mul(2))],
         dstPitch: u32, us: u16, Width: u32, Height: u32,
     );
@@ -262,7 +262,7 @@ macro_rules! memory_management { ($then:ident) => { $then! {
     );
     /// Sets the 32-bit words of a rectangle, in 32-bit sizes.
     #[since(2000)] deny fn cuMemsetD2D32(
-       
+
         dstDevice: DevPtrV1[(dstPitch as usize).saturating_mul((Height as usize).saturating_sub(1)).saturating_add((Width as usize).saturating_mul(4))],
         dstPitch: u32, ui: u32, Width: u32, Height: u32,
     );

@@ -1,0 +1,115 @@
+//! Functions of the client's in stream order. The stream waits at a latch, a word that only this process writes; no thread of the
+//! driver's is held up, so a function that never returns stalls its own stream only.
+#![allow(unsafe_code)] // owns words that the GPU looks at.
+
+use crate::driver::Driver;
+use crate::executor::{Call, Executor, Reply};
+use crate::refusal::Refusal;
+use farwarp_protocol::call::HostCall;
+use farwarp_protocol::codec::decode;
+use farwarp_protocol::error::{CUDA_ERROR_OUT_OF_MEMORY, Code};
+use farwarp_protocol::handle::Id;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Functions of one context that may be waited for at one time.
+const LATCHES_OF_A_CONTEXT: usize = 4096;
+/// `CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP`.
+const SEEN_BY_THE_GPU: u32 = 0b11;
+/// `CU_STREAM_WAIT_VALUE_GEQ`.
+const REACHES: u32 = 0;
+
+/// The latches of a session.
+#[derive(Default)]
+pub struct Latches {
+    of_context: HashMap<Id, Words>,
+    /// By token: whose, and which word.
+    closed: HashMap<u64, (Id, usize)>,
+}
+
+/// A word counts the times that it was opened. A stream waits for it to reach the next count, so a word may be closed again
+/// before the stream of the time before has looked.
+struct Words {
+    words: *mut AtomicU32,
+    free: Vec<usize>,
+}
+
+// SAFETY: the words are atomics in memory of the driver's that lives as long as its context.
+unsafe impl Send for Words {}
+
+impl Latches {
+    /// A closed latch in a context, which is current: its address for the GPU, and the count at which it is open.
+    fn close(&mut self, driver: &Driver, context: Id, token: u64) -> Result<(u64, u32), Code> {
+        let words = match self.of_context.entry(context) {
+            std::collections::hash_map::Entry::Occupied(found) => found.into_mut(),
+            std::collections::hash_map::Entry::Vacant(place) => place.insert(Words::new(driver)?),
+        };
+        let index = words.free.pop().ok_or(CUDA_ERROR_OUT_OF_MEMORY)?;
+        self.closed.insert(token, (context, index));
+        let word = words.word(index);
+        Ok((std::ptr::from_ref(word) as u64, word.load(Ordering::Relaxed).wrapping_add(1)))
+    }
+
+    fn open(&mut self, token: u64) -> Option<()> {
+        let (context, index) = self.closed.remove(&token)?;
+        let words = self.of_context.get_mut(&context)?;
+        words.word(index).fetch_add(1, Ordering::Release);
+        words.free.push(index);
+        Some(())
+    }
+
+    pub fn context_gone(&mut self, context: Id) {
+        self.of_context.remove(&context);
+        self.closed.retain(|_, (of, _)| *of != context);
+    }
+}
+
+impl Words {
+    fn new(driver: &Driver) -> Result<Words, Code> {
+        let mut memory = std::ptr::null_mut();
+        // SAFETY: `memory` is writable.
+        unsafe {
+            driver.cuMemHostAlloc(
+                &mut memory,
+                LATCHES_OF_A_CONTEXT * size_of::<AtomicU32>(),
+                SEEN_BY_THE_GPU,
+            )?
+        };
+        // SAFETY: so many bytes were just allocated, and the GPU knows of none of them yet.
+        unsafe { memory.cast::<u8>().write_bytes(0, LATCHES_OF_A_CONTEXT * size_of::<AtomicU32>()) };
+        Ok(Words { words: memory.cast(), free: (0..LATCHES_OF_A_CONTEXT).collect() })
+    }
+
+    fn word(&self, index: usize) -> &AtomicU32 {
+        debug_assert!(index < LATCHES_OF_A_CONTEXT);
+        // SAFETY: one of the words allocated above.
+        unsafe { &*self.words.add(index) }
+    }
+}
+
+pub fn host_call(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
+    let HostCall { stream, token } = decode(call.body)?;
+    let stream = executor.stream(call, stream)?;
+    executor.enter(call)?;
+    let context = call.asker.context;
+    let driver = executor.driver;
+    let reached = match executor.mark(stream) {
+        Ok(event) => event,
+        Err(code) => return Ok(Reply::Now(code, Vec::new())),
+    };
+    let closed = executor.latches.close(driver, context, token);
+    // SAFETY: the word lives as long as the context.
+    let outcome =
+        closed.and_then(|(word, open)| unsafe { driver.cuStreamWaitValue32_v2(stream, word, open, REACHES) });
+    if outcome.is_ok() {
+        let outlet = executor.outlet.clone();
+        executor.after(context, vec![reached], Box::new(move |_| outlet.host_call(token)))?;
+    }
+    Ok(outcome.into())
+}
+
+pub fn host_call_done(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
+    let token: u64 = decode(call.body)?;
+    executor.latches.open(token).ok_or(Refusal::NoSuchHostCall { token })?;
+    Ok(Reply::DONE)
+}

@@ -1,0 +1,21 @@
+//! The server's half of what crosses in a way of its own; the shim's half has the same file names.
+
+mod context;
+mod copy;
+mod event;
+mod host_call;
+mod image;
+mod launch;
+mod memory;
+mod module;
+mod stream;
+
+pub use context::*;
+pub use copy::*;
+pub use event::*;
+pub use host_call::*;
+pub use image::*;
+pub use launch::*;
+pub use memory::*;
+pub use module::*;
+pub use stream::*;

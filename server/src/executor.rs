@@ -1,0 +1,281 @@
+//! Issues a session's calls to the driver, in the order of the log, and never waits for the GPU.
+//!
+//! Whatever needs the GPU to have come so far is left to a waiter: events are recorded when the call is issued, so what it
+//! waits for is fixed then, and the answer goes out when they have happened.
+#![allow(unsafe_code)] // calls the driver.
+
+use crate::arena::Arena;
+use crate::driver::Driver;
+use crate::objects::Objects;
+use crate::outlet::{Asker, Outlet};
+use crate::port::Counters;
+use crate::printed::Printed;
+use crate::ranges::Ranges;
+use crate::refusal::Refusal;
+use crate::serve;
+use crate::staging::Staging;
+use crate::waiters::{self, Then, Waiters};
+use farwarp_protocol::error::Code;
+use farwarp_protocol::frame::{FLAG_ASKED, Header, RecordKind};
+use farwarp_protocol::handle::{Id, ObjectKind};
+use farwarp_protocol::param::{STREAM_LEGACY, STREAM_PER_THREAD};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// An answer that needs the GPU for no longer than this is waited for on the spot: handing it to a waiter costs as much.
+const GLANCE: Duration = Duration::from_micros(30);
+/// `CU_EVENT_DISABLE_TIMING`: these events are only waited for.
+const WITHOUT_TIMING: u32 = 2;
+
+/// A call as it came off the log.
+pub struct Call<'a> {
+    pub asker: Asker,
+    pub body: &'a [u8],
+}
+
+/// What a handler leaves behind.
+pub enum Reply {
+    /// The answer.
+    Now(Code, Vec<u8>),
+    /// A waiter will answer.
+    Later,
+}
+
+impl Reply {
+    pub const DONE: Reply = Reply::Now(0, Vec::new());
+}
+
+impl From<Result<(), Code>> for Reply {
+    fn from(outcome: Result<(), Code>) -> Reply {
+        Reply::Now(outcome.err().unwrap_or(0), Vec::new())
+    }
+}
+
+impl From<Result<Vec<u8>, Code>> for Reply {
+    fn from(outcome: Result<Vec<u8>, Code>) -> Reply {
+        match outcome {
+            Ok(body) => Reply::Now(0, body),
+            Err(code) => Reply::Now(code, Vec::new()),
+        }
+    }
+}
+
+pub struct Context {
+    pub raw: u64,
+    pub device: i32,
+    pub primary: bool,
+    /// The stream that stands for each client thread's default stream.
+    thread_streams: HashMap<u16, u64>,
+    pub staging: Staging,
+}
+
+pub struct Executor {
+    pub driver: &'static Driver,
+    pub outlet: Arc<Outlet>,
+    pub objects: Objects,
+    pub ranges: Ranges,
+    pub contexts: HashMap<Id, Context>,
+    pub arena: Arc<Mutex<Arena>>,
+    pub uploads: HashMap<u64, crate::by_hand::Upload>,
+    pub latches: crate::by_hand::Latches,
+    pub printed: Arc<Printed>,
+    pub counters: Arc<Counters>,
+    waiters: Waiters,
+    devices: usize,
+    /// The driver's current context of the executor's thread.
+    current: u64,
+}
+
+impl Executor {
+    pub fn new(
+        driver: &'static Driver,
+        devices: usize,
+        arena: Arena,
+        outlet: Arc<Outlet>,
+        printed: Arc<Printed>,
+        counters: Arc<Counters>,
+    ) -> Executor {
+        Executor {
+            driver,
+            outlet,
+            objects: Objects::default(),
+            ranges: Ranges::default(),
+            contexts: HashMap::new(),
+            arena: Arc::new(Mutex::new(arena)),
+            uploads: HashMap::new(),
+            latches: Default::default(),
+            printed,
+            counters,
+            waiters: Waiters::new(driver),
+            devices,
+            current: 0,
+        }
+    }
+
+    /// Issues one call. A refusal means that the client broke the protocol, and ends the session.
+    pub fn execute(&mut self, header: Header, body: &[u8]) -> Result<(), Refusal> {
+        if header.kind != RecordKind::Call {
+            return Err(Refusal::NoCall);
+        }
+        let asker = Asker {
+            number: header.number,
+            slot: header.slot,
+            context: Id(header.about),
+            asked: header.flags & FLAG_ASKED != 0,
+        };
+        let call = Call { asker, body };
+        self.counters.called(1, Instant::now());
+        let handler = serve::handler(header.op).ok_or(Refusal::UnknownOp { op: header.op })?;
+        if let Reply::Now(code, reply) = handler(self, &call)? {
+            self.outlet.answer(asker, code, &reply);
+        }
+        Ok(())
+    }
+
+    pub fn device(&self, ordinal: i32) -> Result<i32, Refusal> {
+        match usize::try_from(ordinal) {
+            Ok(index) if index < self.devices => Ok(ordinal),
+            _ => Err(Refusal::NoSuchDevice { ordinal, count: self.devices }),
+        }
+    }
+
+    /// Makes the call's context the driver's current one.
+    pub fn enter(&mut self, call: &Call) -> Result<(), Refusal> {
+        self.enter_context(call.asker.context)
+    }
+
+    pub fn enter_context(&mut self, id: Id) -> Result<(), Refusal> {
+        let raw = self.contexts.get(&id).ok_or(Refusal::NoContext { id })?.raw;
+        if raw != self.current {
+            // SAFETY: a live context of the driver's. What it refuses here it refuses again in the call itself.
+            let _ = unsafe { self.driver.cuCtxSetCurrent(raw) };
+            self.current = raw;
+        }
+        Ok(())
+    }
+
+    pub fn forget_current(&mut self) {
+        self.current = 0;
+    }
+
+    pub fn context(&mut self, id: Id) -> Result<&mut Context, Refusal> {
+        self.contexts.get_mut(&id).ok_or(Refusal::NoContext { id })
+    }
+
+    pub fn add_context(&mut self, id: Id, raw: u64, device: i32, primary: bool) {
+        let staging = Staging::new(self.driver);
+        self.contexts.insert(id, Context { raw, device, primary, thread_streams: HashMap::new(), staging });
+    }
+
+    /// The driver's stream for what a client calls one.
+    pub fn stream(&mut self, call: &Call, wire: u64) -> Result<u64, Refusal> {
+        match wire {
+            STREAM_LEGACY => Ok(STREAM_LEGACY),
+            STREAM_PER_THREAD => self.thread_stream(call),
+            id => self.objects.get(Id(id), ObjectKind::Stream),
+        }
+    }
+
+    /// The driver's own per-thread stream would be this thread's, not the client's: so each client thread gets a real one.
+    fn thread_stream(&mut self, call: &Call) -> Result<u64, Refusal> {
+        self.enter(call)?;
+        let driver = self.driver;
+        let context = self.context(call.asker.context)?;
+        if let Some(stream) = context.thread_streams.get(&call.asker.slot) {
+            return Ok(*stream);
+        }
+        let mut stream = 0;
+        // SAFETY: `stream` is writable. Without a stream the driver's legacy one keeps every promise but concurrency.
+        match unsafe { driver.cuStreamCreate(&mut stream, 0) } {
+            Ok(()) => {
+                context.thread_streams.insert(call.asker.slot, stream);
+                Ok(stream)
+            }
+            Err(_) => Ok(STREAM_LEGACY),
+        }
+    }
+
+    pub fn thread_gone(&mut self, slot: u16) {
+        for context in self.contexts.values_mut() {
+            if let Some(stream) = context.thread_streams.remove(&slot) {
+                // SAFETY: made by `thread_stream` and known to nobody else; the driver finishes its work first.
+                let _ = unsafe { self.driver.cuStreamDestroy_v2(stream) };
+            }
+        }
+    }
+
+    pub fn launchable(&self, id: Id) -> Result<u64, Refusal> {
+        let kind =
+            if id.kind() == Some(ObjectKind::Kernel) { ObjectKind::Kernel } else { ObjectKind::Function };
+        self.objects.get(id, kind)
+    }
+
+    /// An event at the end of everything that was issued to a stream.
+    pub fn mark(&self, stream: u64) -> Result<u64, Code> {
+        let mut event = 0;
+        // SAFETY: `event` is writable, the stream is the driver's own.
+        unsafe {
+            self.driver.cuEventCreate(&mut event, WITHOUT_TIMING)?;
+            if let Err(code) = self.driver.cuEventRecord(event, stream) {
+                let _ = self.driver.cuEventDestroy_v2(event);
+                return Err(code);
+            }
+        }
+        Ok(event)
+    }
+
+    /// Events at the end of everything that was issued in a context.
+    pub fn mark_context(&mut self, id: Id) -> Result<Result<Vec<u64>, Code>, Refusal> {
+        self.enter_context(id)?;
+        let mut streams = vec![STREAM_LEGACY];
+        streams.extend(self.context(id)?.thread_streams.values());
+        streams.extend(self.objects.of(id, ObjectKind::Stream));
+        Ok(streams.into_iter().map(|stream| self.mark(stream)).collect())
+    }
+
+    /// Does `then` once the events have happened: at once if that is soon, else on a waiter.
+    pub fn after(&mut self, context: Id, events: Vec<u64>, then: Then) -> Result<(), Refusal> {
+        let raw = self.context(context)?.raw;
+        let began = Instant::now();
+        let mut happened = false;
+        while !happened && began.elapsed() < GLANCE {
+            // SAFETY: events of the driver's, made by `mark`. An error other than "not ready" is the waiter's to report.
+            happened = events.iter().all(|event| unsafe { self.driver.cuEventQuery(*event) }.is_ok());
+        }
+        if happened {
+            then(waiters::wait_for(self.driver, raw, &events));
+            self.current = raw;
+        } else {
+            self.waiters.wait(raw, events, then);
+        }
+        Ok(())
+    }
+
+    /// Does `then`, which waits by itself, on a waiter.
+    pub fn after_nothing(&mut self, context: Id, then: Then) -> Result<(), Refusal> {
+        let raw = self.context(context)?.raw;
+        self.waiters.wait(raw, Vec::new(), then);
+        Ok(())
+    }
+
+    /// Tells the gate how much memory the session has.
+    pub fn count_memory(&self) {
+        self.counters.holds(self.ranges.bytes());
+    }
+
+    pub fn arena(&self) -> MutexGuard<'_, Arena> {
+        self.arena.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Answers a call that waits for the GPU, with what kernels printed until then.
+    pub fn answer_after(&mut self, call: &Call, events: Vec<u64>) -> Result<Reply, Refusal> {
+        self.answer_after_in(call.asker.context, call, events)
+    }
+
+    pub fn answer_after_in(&mut self, context: Id, call: &Call, events: Vec<u64>) -> Result<Reply, Refusal> {
+        let (outlet, printed, asker) = (self.outlet.clone(), self.printed.clone(), call.asker);
+        self.after(context, events, Box::new(move |code| outlet.answer(asker, code, &printed.take())))?;
+        Ok(Reply::Later)
+    }
+}

@@ -1,0 +1,54 @@
+//! The memset functions without a stream. On device memory they do not wait either, so each crosses as its asynchronous
+//! twin, on whichever default stream its symbol means.
+#![allow(unsafe_code)] // calls exported functions, which are unsafe by their kind.
+#![allow(non_snake_case, clippy::missing_safety_doc)]
+
+use crate::exports;
+use farwarp_protocol::error::{CUDA_SUCCESS, Code};
+use farwarp_protocol::param::STREAM_NULL;
+
+fn as_result(code: Code) -> Result<(), Code> {
+    if code == CUDA_SUCCESS { Ok(()) } else { Err(code) }
+}
+
+pub unsafe fn cuMemsetD8_v2(to: u64, value: u8, count: usize) -> Result<(), Code> {
+    as_result(unsafe { exports::cuMemsetD8Async(to, value, count, STREAM_NULL) })
+}
+
+pub unsafe fn cuMemsetD16_v2(to: u64, value: u16, count: usize) -> Result<(), Code> {
+    as_result(unsafe { exports::cuMemsetD16Async(to, value, count, STREAM_NULL) })
+}
+
+pub unsafe fn cuMemsetD32_v2(to: u64, value: u32, count: usize) -> Result<(), Code> {
+    as_result(unsafe { exports::cuMemsetD32Async(to, value, count, STREAM_NULL) })
+}
+
+pub unsafe fn cuMemsetD2D8_v2(
+    to: u64,
+    pitch: usize,
+    value: u8,
+    width: usize,
+    height: usize,
+) -> Result<(), Code> {
+    as_result(unsafe { exports::cuMemsetD2D8Async(to, pitch, value, width, height, STREAM_NULL) })
+}
+
+pub unsafe fn cuMemsetD2D16_v2(
+    to: u64,
+    pitch: usize,
+    value: u16,
+    width: usize,
+    height: usize,
+) -> Result<(), Code> {
+    as_result(unsafe { exports::cuMemsetD2D16Async(to, pitch, value, width, height, STREAM_NULL) })
+}
+
+pub unsafe fn cuMemsetD2D32_v2(
+    to: u64,
+    pitch: usize,
+    value: u32,
+    width: usize,
+    height: usize,
+) -> Result<(), Code> {
+    as_result(unsafe { exports::cuMemsetD2D32Async(to, pitch, value, width, height, STREAM_NULL) })
+}

@@ -1,0 +1,122 @@
+//! Contexts and the calling thread's stack of them, which the shim keeps itself.
+#![allow(unsafe_code)] // writes answers where the program wants them.
+#![allow(non_snake_case, clippy::missing_safety_doc)]
+
+use super::give;
+use crate::call::in_context;
+use crate::state::shim;
+use crate::threads;
+use farwarp_protocol::error::{CUDA_ERROR_INVALID_CONTEXT, CUDA_ERROR_INVALID_VALUE, Code};
+use farwarp_protocol::handle::Id;
+
+pub unsafe fn cuDevicePrimaryCtxGetState(device: i32, flags: *mut u32, active: *mut i32) -> Result<(), Code> {
+    let shim = shim()?;
+    let mut contexts = shim.contexts();
+    let primary = contexts.primary(device)?;
+    let (known_flags, context) = (primary.flags, primary.context);
+    let known_active = contexts.get(context)?.active;
+    unsafe {
+        give(flags, known_flags)?;
+        give(active, known_active as i32)
+    }
+}
+
+pub unsafe fn cuCtxGetCurrent(context: *mut u64) -> Result<(), Code> {
+    shim()?;
+    unsafe { give(context, threads::current().0) }
+}
+
+pub unsafe fn cuCtxSetCurrent(context: u64) -> Result<(), Code> {
+    let shim = shim()?;
+    if context != 0 {
+        shim.contexts().get(Id(context))?;
+    }
+    threads::set_current(Id(context));
+    Ok(())
+}
+
+pub unsafe fn cuCtxPushCurrent_v2(context: u64) -> Result<(), Code> {
+    shim()?.contexts().get(Id(context))?;
+    threads::push(Id(context))
+}
+
+pub unsafe fn cuCtxPushCurrent(context: u64) -> Result<(), Code> {
+    unsafe { cuCtxPushCurrent_v2(context) }
+}
+
+pub unsafe fn cuCtxPopCurrent_v2(context: *mut u64) -> Result<(), Code> {
+    shim()?;
+    let popped = threads::pop().ok_or(CUDA_ERROR_INVALID_CONTEXT)?;
+    // A program that does not want to know passes NULL.
+    if context.is_null() { Ok(()) } else { unsafe { give(context, popped.0) } }
+}
+
+pub unsafe fn cuCtxPopCurrent(context: *mut u64) -> Result<(), Code> {
+    unsafe { cuCtxPopCurrent_v2(context) }
+}
+
+pub unsafe fn cuCtxGetDevice(device: *mut i32) -> Result<(), Code> {
+    let (shim, current) = current()?;
+    let known = shim.contexts().get(current)?.device;
+    unsafe { give(device, known) }
+}
+
+pub unsafe fn cuCtxGetDevice_v2(device: *mut i32, context: u64) -> Result<(), Code> {
+    let (shim, context) = this_or_current(context)?;
+    let known = shim.contexts().get(context)?.device;
+    unsafe { give(device, known) }
+}
+
+pub unsafe fn cuCtxGetFlags(flags: *mut u32) -> Result<(), Code> {
+    let (shim, current) = current()?;
+    let known = shim.contexts().get(current)?.flags;
+    unsafe { give(flags, known) }
+}
+
+pub unsafe fn cuCtxGetId(context: u64, number: *mut u64) -> Result<(), Code> {
+    let (shim, context) = this_or_current(context)?;
+    let known = shim.contexts().get(context)?.number;
+    unsafe { give(number, known) }
+}
+
+pub unsafe fn cuCtxGetApiVersion(context: u64, version: *mut u32) -> Result<(), Code> {
+    let (shim, context) = this_or_current(context)?;
+    let known = shim.contexts().get(context)?.api_version;
+    unsafe { give(version, known) }
+}
+
+pub unsafe fn cuCtxGetStreamPriorityRange(least: *mut i32, greatest: *mut i32) -> Result<(), Code> {
+    let (shim, current) = in_context()?;
+    let device = shim.contexts().get(current)?.device;
+    let (low, high) = shim.device(device)?.priorities;
+    for (to, value) in [(least, low), (greatest, high)] {
+        if !to.is_null() {
+            unsafe { give(to, value)? };
+        }
+    }
+    Ok(())
+}
+
+pub unsafe fn cuModuleGetLoadingMode(mode: *mut u32) -> Result<(), Code> {
+    unsafe { give(mode, shim()?.snapshot.loading_mode) }
+}
+
+/// Nothing is captured yet, so the mode changes nothing; it is remembered because programs swap it back.
+pub unsafe fn cuThreadExchangeStreamCaptureMode(mode: *mut u32) -> Result<(), Code> {
+    const MODES: u32 = 3;
+    shim()?;
+    if mode.is_null() || unsafe { mode.read() } >= MODES {
+        return Err(CUDA_ERROR_INVALID_VALUE);
+    }
+    unsafe { give(mode, threads::exchange_capture_mode(mode.read())) }
+}
+
+fn current() -> Result<(&'static crate::state::Shim, Id), Code> {
+    this_or_current(0)
+}
+
+fn this_or_current(context: u64) -> Result<(&'static crate::state::Shim, Id), Code> {
+    let shim = shim()?;
+    let context = if context == 0 { threads::current() } else { Id(context) };
+    if context == Id(0) { Err(CUDA_ERROR_INVALID_CONTEXT) } else { Ok((shim, context)) }
+}

@@ -1,0 +1,97 @@
+//! What a stream is like, which the shim knows since it was made.
+#![allow(unsafe_code)] // writes answers where the program wants them.
+#![allow(non_snake_case, clippy::missing_safety_doc)]
+
+use super::give;
+use crate::call::in_context;
+use crate::threads;
+use farwarp_protocol::error::{CUDA_ERROR_INVALID_HANDLE, CUDA_ERROR_INVALID_VALUE, Code};
+use farwarp_protocol::handle::Id;
+use farwarp_protocol::param::{STREAM_LEGACY, STREAM_PER_THREAD};
+
+/// The default streams' own numbers; those of created streams follow.
+const NUMBER_OF_LEGACY: u64 = u64::MAX - 1;
+
+struct About {
+    context: Id,
+    flags: u32,
+    priority: i32,
+    number: u64,
+}
+
+fn about(stream: u64) -> Result<About, Code> {
+    let (shim, context) = in_context()?;
+    let stream = threads::resolve(stream);
+    if stream <= STREAM_PER_THREAD {
+        let number = match stream {
+            STREAM_LEGACY => NUMBER_OF_LEGACY,
+            _ => NUMBER_OF_LEGACY - 1 - threads::slot() as u64,
+        };
+        return Ok(About { context, flags: 0, priority: 0, number });
+    }
+    let objects = shim.objects();
+    let found = objects.streams.get(Id(stream)).ok_or(CUDA_ERROR_INVALID_HANDLE)?;
+    Ok(About { context: found.context, flags: found.flags, priority: found.priority, number: found.number })
+}
+
+pub unsafe fn cuStreamGetFlags(stream: u64, flags: *mut u32) -> Result<(), Code> {
+    unsafe { give(flags, about(stream)?.flags) }
+}
+
+pub unsafe fn cuStreamGetPriority(stream: u64, priority: *mut i32) -> Result<(), Code> {
+    unsafe { give(priority, about(stream)?.priority) }
+}
+
+pub unsafe fn cuStreamGetCtx(stream: u64, context: *mut u64) -> Result<(), Code> {
+    unsafe { give(context, about(stream)?.context.0) }
+}
+
+pub unsafe fn cuStreamGetId(stream: u64, number: *mut u64) -> Result<(), Code> {
+    unsafe { give(number, about(stream)?.number) }
+}
+
+pub unsafe fn cuStreamGetDevice(stream: u64, device: *mut i32) -> Result<(), Code> {
+    let context = about(stream)?.context;
+    let known = crate::state::shim()?.contexts().get(context)?.device;
+    unsafe { give(device, known) }
+}
+
+/// `CU_STREAM_CAPTURE_STATUS_NONE`: no capture can be begun yet.
+const NOT_CAPTURING: u32 = 0;
+
+pub unsafe fn cuStreamIsCapturing(stream: u64, status: *mut u32) -> Result<(), Code> {
+    about(stream)?;
+    unsafe { give(status, NOT_CAPTURING) }
+}
+
+fn not_capturing(stream: u64, status: *mut u32) -> Result<(), Code> {
+    about(stream)?;
+    if status.is_null() { Err(CUDA_ERROR_INVALID_VALUE) } else { unsafe { give(status, NOT_CAPTURING) } }
+}
+
+pub unsafe fn cuStreamGetCaptureInfo(stream: u64, status: *mut u32, _number: *mut u64) -> Result<(), Code> {
+    not_capturing(stream, status)
+}
+
+pub unsafe fn cuStreamGetCaptureInfo_v2(
+    stream: u64,
+    status: *mut u32,
+    _number: *mut u64,
+    _graph: *mut u64,
+    _dependencies: *mut *const u64,
+    _count: *mut usize,
+) -> Result<(), Code> {
+    not_capturing(stream, status)
+}
+
+pub unsafe fn cuStreamGetCaptureInfo_v3(
+    stream: u64,
+    status: *mut u32,
+    _number: *mut u64,
+    _graph: *mut u64,
+    _dependencies: *mut *const u64,
+    _edges: *mut *const cudarc::driver::sys::CUgraphEdgeData,
+    _count: *mut usize,
+) -> Result<(), Code> {
+    not_capturing(stream, status)
+}

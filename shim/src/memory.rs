@@ -1,0 +1,220 @@
+//! The program's memory as CUDA sees it: which addresses are whose.
+//!
+//! No number means two different memories: every range in which a device address may lie is held in the client's own address
+//! space (reserved, without access), from the moment that it is known until it is gone.
+#![allow(unsafe_code)] // mmap and munmap of ranges that belong to this module alone.
+
+use farwarp_protocol::call::Range;
+use farwarp_protocol::error::{CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_MAP_FAILED, Code};
+use farwarp_protocol::handle::Id;
+use std::collections::BTreeMap;
+
+/// Live memory, by where it begins.
+pub struct Memory {
+    live: BTreeMap<u64, Allocation>,
+    /// Where the server puts allocations; held as long as the session lives.
+    arena: Option<Held>,
+    /// CUDA gives each allocation of a process its own number.
+    next_number: u64,
+}
+
+#[derive(Debug)]
+pub struct Allocation {
+    pub range: Range,
+    pub kind: MemoryKind,
+    pub context: Id,
+    /// The program's ordinal.
+    pub device: i32,
+    pub number: u64,
+    /// Keeps the range out of the hands of malloc; within the arena nothing more is needed.
+    _held: Option<Held>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemoryKind {
+    /// cuMemAlloc.
+    Device,
+    /// A variable of a module, which goes with it.
+    Variable { module: Id },
+    /// Page-locked host memory, with its flags: ours to free, or registered by the program.
+    Host { flags: u32, registered: bool },
+}
+
+impl MemoryKind {
+    pub fn is_device(self) -> bool {
+        matches!(self, MemoryKind::Device | MemoryKind::Variable { .. })
+    }
+}
+
+impl Memory {
+    pub fn new(arena: Option<Held>) -> Memory {
+        Memory { live: BTreeMap::new(), arena, next_number: 1 }
+    }
+
+    /// Takes a range that the server gave into the books, and holds it if it lies outside the arena.
+    pub fn add(&mut self, range: Range, kind: MemoryKind, context: Id, device: i32) -> Result<(), Code> {
+        let inside = self.arena.as_ref().is_some_and(|arena| arena.encloses(range));
+        let held = match kind {
+            MemoryKind::Host { .. } => None,
+            _ if inside => None,
+            _ => Some(Held::at(range).ok_or(CUDA_ERROR_MAP_FAILED)?),
+        };
+        let number = self.next_number;
+        self.next_number += 1;
+        self.live.insert(range.address, Allocation { range, kind, context, device, number, _held: held });
+        Ok(())
+    }
+
+    /// Forgets what begins at this address, if it is of the kind that the caller frees.
+    pub fn remove(&mut self, address: u64, is: impl Fn(MemoryKind) -> bool) -> Result<Allocation, Code> {
+        match self.live.get(&address) {
+            Some(allocation) if is(allocation.kind) => {
+                Ok(self.live.remove(&address).expect("it was just found"))
+            }
+            _ => Err(CUDA_ERROR_INVALID_VALUE),
+        }
+    }
+
+    /// The live memory in which an address lies.
+    pub fn find(&self, address: u64) -> Option<&Allocation> {
+        let (_, allocation) = self.live.range(..=address).next_back()?;
+        allocation.range.contains(address).then_some(allocation)
+    }
+
+    /// Device memory that holds all of `bytes` from `address` on.
+    pub fn device(&self, address: u64, bytes: u64) -> Result<&Allocation, Code> {
+        let found =
+            self.find(address).filter(|found| found.kind.is_device()).ok_or(CUDA_ERROR_INVALID_VALUE)?;
+        match address.checked_add(bytes) {
+            Some(end) if end <= found.range.end() => Ok(found),
+            _ => Err(CUDA_ERROR_INVALID_VALUE),
+        }
+    }
+
+    pub fn remove_where(&mut self, dies: impl Fn(&Allocation) -> bool) {
+        self.live.retain(|_, allocation| !dies(allocation));
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Allocation> {
+        self.live.values()
+    }
+}
+
+/// A range of our own address space that nobody else gets.
+#[derive(Debug)]
+pub struct Held(Range);
+
+impl Held {
+    /// Holds exactly this range, if it is free.
+    pub fn at(range: Range) -> Option<Held> {
+        let page = page_bytes();
+        let address = range.address / page * page;
+        let bytes = range.end().next_multiple_of(page) - address;
+        // SAFETY: MAP_FIXED_NOREPLACE never touches an existing mapping, and the new one has no access.
+        let got = unsafe {
+            libc::mmap(
+                address as *mut _,
+                bytes as usize,
+                libc::PROT_NONE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE,
+                -1,
+                0,
+            )
+        };
+        let held = Held(Range { address: got as u64, bytes });
+        // Kernels before 4.17 take the flag for a hint; what they gave instead is given back by the drop.
+        match got {
+            libc::MAP_FAILED => {
+                std::mem::forget(held);
+                None
+            }
+            _ => (held.0.address == address).then_some(held),
+        }
+    }
+
+    pub fn range(&self) -> Range {
+        self.0
+    }
+
+    fn encloses(&self, range: Range) -> bool {
+        self.0.address <= range.address && range.end() <= self.0.end()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // SAFETY: the mapping was made by `at`, has no access, and nothing else refers to it.
+        unsafe { libc::munmap(self.0.address as *mut _, self.0.bytes as usize) };
+    }
+}
+
+/// Page-locked memory of the program's: ordinary pages here, as no GPU of this machine will read them.
+pub fn map_host(bytes: usize) -> Option<u64> {
+    // SAFETY: a fresh anonymous mapping, whose address nobody had before.
+    let got = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            bytes,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+            -1,
+            0,
+        )
+    };
+    (got != libc::MAP_FAILED).then_some(got as u64)
+}
+
+pub fn unmap_host(range: Range) {
+    // SAFETY: the range was made by `map_host` and has left the books; its bytes are the program's, which said that it is done.
+    unsafe { libc::munmap(range.address as *mut _, range.bytes as usize) };
+}
+
+pub fn page_bytes() -> u64 {
+    // SAFETY: asks for a number.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as u64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn memory_with(ranges: &[(u64, u64, MemoryKind)]) -> Memory {
+        let mut memory = Memory::new(None);
+        for (address, bytes, kind) in ranges {
+            let range = Range { address: *address, bytes: *bytes };
+            let allocation =
+                Allocation { range, kind: *kind, context: Id(0), device: 0, number: 1, _held: None };
+            memory.live.insert(*address, allocation);
+        }
+        memory
+    }
+
+    #[test]
+    fn an_address_belongs_to_the_allocation_that_it_lies_in() {
+        let memory = memory_with(&[(1000, 10, MemoryKind::Device), (1010, 5, MemoryKind::Device)]);
+        assert!(memory.find(999).is_none());
+        assert_eq!(memory.find(1009).unwrap().range.address, 1000);
+        assert_eq!(memory.find(1010).unwrap().range.address, 1010);
+        assert!(memory.find(1015).is_none());
+    }
+
+    #[test]
+    fn a_copy_may_not_run_over_the_end_nor_around_the_world() {
+        let memory = memory_with(&[(1000, 10, MemoryKind::Device), (1010, 5, MemoryKind::Device)]);
+        assert!(memory.device(1000, 10).is_ok());
+        assert_eq!(memory.device(1000, 11).unwrap_err(), CUDA_ERROR_INVALID_VALUE);
+        assert_eq!(memory.device(1005, u64::MAX).unwrap_err(), CUDA_ERROR_INVALID_VALUE);
+    }
+
+    #[test]
+    fn a_held_range_is_given_to_nobody_else_until_it_is_dropped() {
+        let free = Held::at(Range { address: map_host(1 << 20).unwrap(), bytes: 1 << 20 });
+        assert!(free.is_none(), "memory in use cannot be held");
+        let spare = map_host(1 << 20).unwrap();
+        unmap_host(Range { address: spare, bytes: 1 << 20 });
+        let range = Range { address: spare, bytes: 1 << 20 };
+        let held = Held::at(range).unwrap();
+        assert!(Held::at(range).is_none());
+        drop(held);
+    }
+}

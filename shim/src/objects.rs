@@ -1,0 +1,140 @@
+//! What the shim remembers of the objects that the program made, so that it can check handles and answer questions
+//! about them without asking.
+
+use farwarp_protocol::call::{Attributes, Layout};
+use farwarp_protocol::error::{CUDA_ERROR_INVALID_HANDLE, CUDA_ERROR_OUT_OF_MEMORY, Code};
+use farwarp_protocol::handle::{Id, ObjectKind, Slab};
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::sync::Arc;
+
+pub struct Objects {
+    pub streams: Slab<Stream>,
+    pub events: Slab<Event>,
+    pub modules: Slab<Module>,
+    pub libraries: Slab<Library>,
+    pub functions: Slab<Function>,
+    pub kernels: Slab<Kernel>,
+    /// CUDA never gives two streams of a process the same number.
+    next_stream_number: u64,
+}
+
+pub struct Stream {
+    pub context: Id,
+    pub flags: u32,
+    pub priority: i32,
+    pub number: u64,
+}
+
+pub struct Event {
+    pub context: Id,
+}
+
+pub struct Module {
+    pub context: Id,
+    pub names: Names,
+    /// The library whose module this is, if it is one's.
+    pub library: Option<Id>,
+}
+
+pub struct Library {
+    pub names: Names,
+    /// Its module in each context that asked for it.
+    pub modules: HashMap<Id, Id>,
+}
+
+/// The functions of an image by name, as far as the shim knows them.
+#[derive(Default)]
+pub struct Names {
+    /// Every function there is, when the load told.
+    pub layouts: Option<HashMap<String, Arc<Layout>>>,
+    /// In the order of the image.
+    pub order: Vec<String>,
+    /// What was found already: the same name gives the same handle.
+    pub found: HashMap<String, Id>,
+    /// Variables asked for already: (address, bytes).
+    pub variables: HashMap<String, (u64, u64)>,
+}
+
+pub struct Function {
+    pub module: Id,
+    pub name: CString,
+    pub layout: Arc<Layout>,
+    pub attributes: Option<Attributes>,
+}
+
+pub struct Kernel {
+    pub library: Id,
+    pub name: CString,
+    pub layout: Arc<Layout>,
+    pub attributes: Option<Attributes>,
+    /// Its function in each context that asked for it.
+    pub functions: HashMap<Id, Id>,
+}
+
+impl Objects {
+    pub fn new() -> Objects {
+        Objects {
+            streams: Slab::new(ObjectKind::Stream),
+            events: Slab::new(ObjectKind::Event),
+            modules: Slab::new(ObjectKind::Module),
+            libraries: Slab::new(ObjectKind::Library),
+            functions: Slab::new(ObjectKind::Function),
+            kernels: Slab::new(ObjectKind::Kernel),
+            next_stream_number: 1,
+        }
+    }
+
+    pub fn new_stream(&mut self, context: Id, flags: u32, priority: i32) -> Result<Id, Code> {
+        let number = self.next_stream_number;
+        self.next_stream_number += 1;
+        born(self.streams.insert(Stream { context, flags, priority, number }))
+    }
+
+    /// Everything that dies with a context.
+    pub fn context_gone(&mut self, context: Id) {
+        self.streams.remove_where(|stream| stream.context == context);
+        self.events.remove_where(|event| event.context == context);
+        for module in self.modules.remove_where(|module| module.context == context) {
+            self.functions.remove_where(|function| function.module == module);
+        }
+        let libraries: Vec<Id> = self.libraries.iter().map(|(id, _)| id).collect();
+        for id in libraries {
+            if let Some(library) = self.libraries.get_mut(id) {
+                library.modules.remove(&context);
+            }
+        }
+        let kernels: Vec<Id> = self.kernels.iter().map(|(id, _)| id).collect();
+        for id in kernels {
+            if let Some(kernel) = self.kernels.get_mut(id) {
+                kernel.functions.remove(&context);
+            }
+        }
+    }
+
+    /// The layout and name of whatever may be launched: a function, or a kernel where CUDA takes one for it.
+    pub fn layout(&self, launchable: u64) -> Result<Arc<Layout>, Code> {
+        let id = Id(launchable);
+        let function = self.functions.get(id).map(|function| &function.layout);
+        function
+            .or_else(|| self.kernels.get(id).map(|kernel| &kernel.layout))
+            .cloned()
+            .ok_or(CUDA_ERROR_INVALID_HANDLE)
+    }
+}
+
+/// An id that was to be given, or the error for when there are too many objects.
+pub fn born(id: Option<Id>) -> Result<Id, Code> {
+    id.ok_or(CUDA_ERROR_OUT_OF_MEMORY)
+}
+
+impl Names {
+    pub fn new(functions: Option<Vec<(String, Layout)>>) -> Names {
+        let Some(functions) = functions else { return Names::default() };
+        Names {
+            order: functions.iter().map(|(name, _)| name.clone()).collect(),
+            layouts: Some(functions.into_iter().map(|(name, layout)| (name, Arc::new(layout))).collect()),
+            ..Names::default()
+        }
+    }
+}

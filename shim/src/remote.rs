@@ -1,0 +1,496 @@
+//! Asking and telling: the client's half of the session, driven by whoever waits.
+//!
+//! All threads of the program share one log behind one lock. A thread that waits for an answer drives the connection itself; one such
+//! leader is enough, the others sleep until it has their answer or leaves. When nobody waits, a helper thread sends what lies in the
+//! log, keeps the connection alive, runs the program's host functions, and brings a lost connection back.
+
+use crate::stats::Traffic;
+use crate::wait;
+use farwarp_link::{DialError, Dialled, Link, LinkError, LinkStats};
+use farwarp_protocol::call::{GOODBYE, NOTICE_FAILED, NOTICE_FATAL, NOTICE_HOST_CALL, THREAD_GONE};
+use farwarp_protocol::codec;
+use farwarp_protocol::error::{
+    CUDA_ERROR_DEINITIALIZED, CUDA_ERROR_LAUNCH_FAILED, CUDA_ERROR_UNKNOWN, Code, Lasting, lasting,
+};
+use farwarp_protocol::frame::{FLAG_ASKED, Header, RecordKind};
+use farwarp_protocol::handle::Id;
+use farwarp_protocol::session::Session;
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::RawFd;
+use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// How long a waiting thread looks at its socket before it sleeps on it: about the time that waking up costs.
+const SPIN: Duration = Duration::from_micros(50);
+/// While a thread waits and drives, the helper only looks in this often.
+const HELPER_NAP: Duration = Duration::from_millis(5);
+/// The helper's longest sleep; the connection's own timers are shorter.
+const HELPER_SLEEP: Duration = Duration::from_secs(1);
+/// Read from the connection at a time.
+const READ_BYTES: usize = 256 << 10;
+/// Between two attempts to bring a lost connection back.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
+/// For how long the end of the program waits for what it has told and nobody has taken yet.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The code when the session itself is lost: of the kind after which the process must end, as the GPU's memory is gone.
+pub const SESSION_LOST: Code = CUDA_ERROR_LAUNCH_FAILED;
+
+/// What the server answered.
+pub struct Answer {
+    pub code: Code,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body, if the call succeeded.
+    pub fn value<T: codec::Decode<()>>(&self) -> Result<T, Code> {
+        self.check()?;
+        codec::decode(&self.body).map_err(|_| CUDA_ERROR_UNKNOWN)
+    }
+
+    pub fn check(&self) -> Result<(), Code> {
+        if self.code == 0 { Ok(()) } else { Err(self.code) }
+    }
+}
+
+/// Brings a lost connection back, with a higher epoch each time.
+pub type Redial = Box<dyn FnMut() -> Result<Dialled, DialError> + Send>;
+/// Runs the function of the program that a token stands for.
+pub type HostCalls = fn(token: u64);
+
+pub struct Remote {
+    core: Mutex<Core>,
+    /// Signalled when an answer for a sleeping thread arrived, or the leader left.
+    news: Condvar,
+    /// Wakes the helper.
+    wake: RawFd,
+    settings: Settings,
+}
+
+pub struct Settings {
+    /// Every `tell` waits for its answer.
+    pub sync: bool,
+    pub resume_grace: Duration,
+    /// Spinning pays only where another core can answer meanwhile.
+    pub spin: bool,
+}
+
+struct Core {
+    session: Session,
+    link: Option<Box<dyn Link>>,
+    /// Calls whose caller waits, and the answers that came before the caller looked.
+    asked: HashMap<u64, Option<Answer>>,
+    /// The first failure of a told call that its thread has not heard of.
+    failed: HashMap<u16, Code>,
+    /// Nothing more will be executed, for this reason.
+    dead: Option<Code>,
+    /// Contexts that met an error which only their destruction ends.
+    dead_contexts: HashMap<Id, Code>,
+    host_calls: VecDeque<u64>,
+    leader: bool,
+    leader_sleeps: bool,
+    sleepers: usize,
+    helper_awake: bool,
+    ended: bool,
+    traffic: Traffic,
+    buffer: Vec<u8>,
+}
+
+impl Remote {
+    /// Takes over a dialled connection.
+    pub fn new(dialled: Dialled, settings: Settings) -> std::io::Result<Remote> {
+        let mut session = Session::new();
+        session.reconnect();
+        Ok(Remote {
+            core: Mutex::new(Core {
+                session,
+                link: Some(dialled.link),
+                asked: HashMap::new(),
+                failed: HashMap::new(),
+                dead: None,
+                dead_contexts: HashMap::new(),
+                host_calls: VecDeque::new(),
+                leader: false,
+                leader_sleeps: false,
+                sleepers: 0,
+                helper_awake: true,
+                ended: false,
+                traffic: Traffic::default(),
+                buffer: vec![0; READ_BYTES],
+            }),
+            news: Condvar::new(),
+            wake: crate::wait::event_fd()?,
+            settings,
+        })
+    }
+
+    /// Sends a call and waits for its answer, whatever that is.
+    pub fn ask(&self, op: u32, body: &[&[u8]]) -> Result<Answer, Code> {
+        let number = self.put(op, FLAG_ASKED, body)?;
+        self.answer(number)
+    }
+
+    /// Sends a call and goes on. Its failure, if any, is heard by this thread's next call.
+    pub fn tell(&self, op: u32, body: &[&[u8]]) -> Result<(), Code> {
+        if self.settings.sync {
+            return self.ask(op, body)?.check();
+        }
+        self.put(op, 0, body).map(drop)
+    }
+
+    /// Sends a call whose answer is fetched later by [`Remote::answer`]; so several can be under way.
+    pub fn ask_ahead(&self, op: u32, body: &[&[u8]]) -> Result<u64, Code> {
+        self.put(op, FLAG_ASKED, body)
+    }
+
+    pub fn answer(&self, number: u64) -> Result<Answer, Code> {
+        self.drive_until(|core| match core.asked.get(&number) {
+            Some(Some(_)) => core.asked.remove(&number).flatten().map(Ok),
+            Some(None) => core.dead.map(|code| {
+                core.asked.remove(&number);
+                Err(code)
+            }),
+            None => Some(Err(CUDA_ERROR_UNKNOWN)),
+        })
+    }
+
+    /// The error that a call in this context must return before it does anything, if there is one.
+    pub fn pending_error(&self, context: Id) -> Option<Code> {
+        let core = self.lock();
+        core.dead.or_else(|| core.dead_contexts.get(&context).copied())
+    }
+
+    /// A told call's failure that the calling thread has not heard of; it is forgotten with this.
+    pub fn take_failure(&self) -> Option<Code> {
+        let mut core = self.lock();
+        if core.failed.is_empty() { None } else { core.failed.remove(&crate::threads::slot()) }
+    }
+
+    pub fn context_gone(&self, context: Id) {
+        self.lock().dead_contexts.remove(&context);
+    }
+
+    pub fn thread_gone(&self, slot: u16) {
+        let mut core = self.lock();
+        if core.dead.is_none() && !core.ended {
+            let _ = core.session.push(Header { slot, ..header(THREAD_GONE, 0) }, &[]);
+            core.failed.remove(&slot);
+        }
+    }
+
+    pub fn count_module_bytes(&self, bytes: usize) {
+        self.lock().traffic.module_bytes_up += bytes as u64;
+    }
+
+    /// What the session and its connection have carried.
+    pub fn traffic(&self) -> (Traffic, Option<LinkStats>) {
+        let core = self.lock();
+        (core.traffic.clone(), core.link.as_ref().map(|link| link.stats()))
+    }
+
+    /// Ends the session in order; every later call is refused.
+    pub fn goodbye(&self) {
+        if self.lock().dead.is_none() && self.put(GOODBYE, FLAG_ASKED, &[]).is_ok() {
+            let deadline = Instant::now() + GOODBYE_TIMEOUT;
+            self.drive_until(|core| {
+                let answered = core.asked.values().any(Option::is_some) || core.dead.is_some();
+                (answered || core.link.is_none() || Instant::now() > deadline).then_some(())
+            });
+        }
+        let mut core = self.lock();
+        core.ended = true;
+        core.dead.get_or_insert(CUDA_ERROR_DEINITIALIZED);
+        if let Some(link) = core.link.as_mut() {
+            link.close(farwarp_protocol::admission::close::DONE, "the program has ended");
+        }
+        core.link = None;
+    }
+
+    /// Puts a call into the log, waiting for room if need be.
+    fn put(&self, op: u32, flags: u8, body: &[&[u8]]) -> Result<u64, Code> {
+        let header = header(op, flags);
+        let body_bytes: usize = body.iter().map(|part| part.len()).sum();
+        let mut core = self.lock();
+        if !core.session.has_room(body_bytes) && core.dead.is_none() {
+            drop(core);
+            self.drive_until(|core| (core.session.has_room(body_bytes) || core.dead.is_some()).then_some(()));
+            core = self.lock();
+        }
+        if let Some(code) = core.dead {
+            return Err(code);
+        }
+        if let Some(code) = core.dead_contexts.get(&Id(header.about)).copied() {
+            return Err(code);
+        }
+        // Another thread may have taken the room between the two locks; the caller's own retry is the loop above.
+        let Ok(number) = core.session.push(header, body) else {
+            drop(core);
+            return self.put(op, flags, body);
+        };
+        core.traffic.payload_up += body_bytes as u64;
+        if flags & FLAG_ASKED != 0 {
+            core.asked.insert(number, None);
+            core.traffic.asks += 1;
+        } else {
+            core.traffic.tells += 1;
+            self.see_it_sent(&mut core);
+        }
+        Ok(number)
+    }
+
+    /// Makes sure that somebody sends what lies in the log, without waiting for it.
+    fn see_it_sent(&self, core: &mut Core) {
+        if core.leader && core.leader_sleeps {
+            core.drive(Instant::now());
+        } else if !core.leader && !core.helper_awake {
+            core.helper_awake = true;
+            wait::signal(self.wake);
+        }
+    }
+
+    /// Drives the connection, or sleeps while another thread does, until `done` has found what it wants.
+    fn drive_until<T>(&self, mut done: impl FnMut(&mut Core) -> Option<T>) -> T {
+        let began = Instant::now();
+        let mut core = self.lock();
+        let mut leading = false;
+        let found = loop {
+            if leading || !core.leader {
+                core.drive(Instant::now());
+            }
+            if let Some(found) = done(&mut core) {
+                break found;
+            }
+            if core.leader && !leading {
+                core.sleepers += 1;
+                core = self.news.wait(core).unwrap_or_else(|poisoned| poisoned.into_inner());
+                core.sleepers -= 1;
+                continue;
+            }
+            leading = true;
+            core.leader = true;
+            if core.sleepers > 0 {
+                self.news.notify_all();
+            }
+            if self.settings.spin && began.elapsed() < SPIN {
+                drop(core);
+                std::hint::spin_loop();
+                core = self.lock();
+                continue;
+            }
+            let (fds, timeout) = core.what_to_wait_for();
+            core.leader_sleeps = true;
+            drop(core);
+            wait::poll(&fds, timeout);
+            core = self.lock();
+            core.leader_sleeps = false;
+        };
+        if leading {
+            core.leader = false;
+        }
+        core.traffic.wait_ns += began.elapsed().as_nanos() as u64;
+        if core.sleepers > 0 {
+            self.news.notify_all();
+        }
+        found
+    }
+
+    /// The helper thread's life.
+    pub fn help(&self, mut redial: Redial, run_host_call: HostCalls) {
+        loop {
+            let mut core = self.lock();
+            if core.ended {
+                return;
+            }
+            if core.link.is_none() && core.dead.is_none() {
+                drop(core);
+                self.bring_back(&mut redial);
+                continue;
+            }
+            core.drive(Instant::now());
+            if let Some(token) = core.host_calls.pop_front() {
+                drop(core);
+                run_host_call(token);
+                continue;
+            }
+            if core.sleepers > 0 {
+                self.news.notify_all();
+            }
+            let (mut fds, mut timeout) = core.what_to_wait_for();
+            if core.leader {
+                fds.clear();
+                timeout = HELPER_NAP;
+            }
+            fds.push(self.wake);
+            core.helper_awake = false;
+            drop(core);
+            wait::poll(&fds, timeout);
+            wait::drain(self.wake);
+            self.lock().helper_awake = true;
+        }
+    }
+
+    /// Dials until the session goes on or is lost.
+    fn bring_back(&self, redial: &mut Redial) {
+        let deadline = Instant::now() + self.settings.resume_grace;
+        let lost = loop {
+            match redial() {
+                Ok(dialled) => {
+                    let mut core = self.lock();
+                    core.session.reconnect();
+                    core.link = Some(dialled.link);
+                    core.traffic.reconnects += 1;
+                    self.news.notify_all();
+                    return;
+                }
+                Err(error) if is_final(&error) || Instant::now() > deadline => break error,
+                Err(_) => std::thread::sleep(RECONNECT_PAUSE),
+            }
+            if self.lock().ended {
+                return;
+            }
+        };
+        crate::state::complain(&format!("the session is lost: {lost}"));
+        self.lock().dead.get_or_insert(SESSION_LOST);
+        self.news.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Core> {
+        // A panic while the lock was held became CUDA_ERROR_UNKNOWN for its caller; the log itself is never half-written.
+        self.core.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Core {
+    /// Moves bytes between session and connection. Never blocks.
+    fn drive(&mut self, now: Instant) {
+        if let Err(error) = self.try_drive(now) {
+            crate::state::note(&format!("connection lost: {error}"));
+            self.link = None;
+        }
+    }
+
+    fn try_drive(&mut self, now: Instant) -> Result<(), LinkError> {
+        loop {
+            let Some(link) = self.link.as_mut() else { return Ok(()) };
+            write_pending(&mut self.session, link.as_mut())?;
+            link.drive(now)?;
+            let bytes = link.read(&mut self.buffer)?;
+            if bytes == 0 {
+                // The drive may have freed room, and what was received may have asked for an acknowledgement.
+                if write_pending(&mut self.session, link.as_mut())? > 0 {
+                    link.drive(now)?;
+                }
+                return Ok(());
+            }
+            self.session.receive(&self.buffer[..bytes]);
+            self.take_records();
+        }
+    }
+
+    fn take_records(&mut self) {
+        loop {
+            match self.session.next_record() {
+                Ok(Some(header)) => self.take(header),
+                Ok(None) => return,
+                Err(error) => {
+                    // A server that breaks the protocol is not spoken with again.
+                    crate::state::complain(&format!("the server broke the protocol: {error}"));
+                    self.dead.get_or_insert(SESSION_LOST);
+                    self.link = None;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, header: Header) {
+        let body = self.session.body();
+        self.traffic.payload_down += body.len() as u64;
+        match (header.kind, header.op) {
+            (RecordKind::Reply, _) => {
+                // An answer that nobody asked for is dropped: its caller gave up.
+                if let Some(place) = self.asked.get_mut(&header.about) {
+                    *place = Some(Answer { code: header.code, body: body.to_vec() });
+                    self.traffic.round_trips += 1;
+                }
+                self.mourn(header.code, Id(0));
+            }
+            (RecordKind::Notice, NOTICE_FAILED) => {
+                self.failed.entry(header.slot).or_insert(header.code);
+                self.mourn(header.code, Id(header.about));
+            }
+            (RecordKind::Notice, NOTICE_FATAL) => self.mourn(header.code, Id(header.about)),
+            (RecordKind::Notice, NOTICE_HOST_CALL) => {
+                if let Ok(token) = codec::decode::<u64>(body) {
+                    self.host_calls.push_back(token);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Remembers an error that outlasts its call.
+    fn mourn(&mut self, code: Code, context: Id) {
+        match lasting(code) {
+            Lasting::Process => {
+                self.dead.get_or_insert(code);
+            }
+            Lasting::Context if context != Id(0) => {
+                self.dead_contexts.entry(context).or_insert(code);
+            }
+            _ => {}
+        }
+    }
+
+    fn what_to_wait_for(&self) -> (Vec<RawFd>, Duration) {
+        let mut fds = Vec::with_capacity(4);
+        let Some(link) = self.link.as_ref() else { return (fds, RECONNECT_PAUSE) };
+        link.poll_fds(&mut fds);
+        let until = link.timeout().map(|at| at.saturating_duration_since(Instant::now()));
+        (fds, until.unwrap_or(HELPER_SLEEP).min(HELPER_SLEEP))
+    }
+}
+
+fn write_pending(session: &mut Session, link: &mut dyn Link) -> Result<usize, LinkError> {
+    let mut total = 0;
+    loop {
+        let pending = session.pending();
+        if pending.is_empty() {
+            return Ok(total);
+        }
+        let taken = link.write(pending)?;
+        if taken == 0 {
+            return Ok(total);
+        }
+        session.taken(taken);
+        total += taken;
+    }
+}
+
+/// The header of the calling thread's next call.
+fn header(op: u32, flags: u8) -> Header {
+    Header {
+        kind: RecordKind::Call,
+        op,
+        number: 0,
+        about: crate::threads::current().0,
+        slot: crate::threads::slot(),
+        flags,
+        code: 0,
+        body_bytes: 0,
+    }
+}
+
+/// Whether there is no hope for the session, however often one dials.
+fn is_final(error: &DialError) -> bool {
+    use DialError::*;
+    matches!(
+        error,
+        WrongSecret { .. }
+            | WrongServerKey { .. }
+            | OtherTable { .. }
+            | OtherVersion { .. }
+            | SessionGone { .. }
+            | ShuttingDown { .. }
+    )
+}

@@ -1,0 +1,50 @@
+//! What a run cost: counted while it goes, written as one JSON object when it ends (`FARWARP_STATS=FILE`).
+
+use crate::counters;
+use farwarp_link::LinkStats;
+
+/// What the session carried. Payload is the bodies of records, the link's own figures are what went over the network.
+#[derive(Debug, Clone, Default)]
+pub struct Traffic {
+    pub asks: u64,
+    pub tells: u64,
+    pub round_trips: u64,
+    pub payload_up: u64,
+    pub payload_down: u64,
+    pub module_bytes_up: u64,
+    pub cache_hits: u64,
+    pub wait_ns: u64,
+    pub reconnects: u64,
+}
+
+/// The object, as text. Names of functions need no escapes.
+pub fn json(traffic: &Traffic, link: Option<LinkStats>, boot_ms: u64, elapsed_ms: u64) -> String {
+    let calls = counters::all();
+    let total: u64 = calls.iter().map(|(_, count)| count).sum();
+    let calls: Vec<String> = calls.iter().map(|(name, count)| format!("    \"{name}\": {count}")).collect();
+    let link = link.unwrap_or_default();
+    let heres = total.saturating_sub(traffic.asks + traffic.tells);
+    format!(
+        "{{\n  \"calls\": {{\n{}\n  }},\n  \"asks\": {},\n  \"tells\": {},\n  \"heres\": {},\n  \"round_trips\": {},\n  \
+         \"bytes_up\": {},\n  \"bytes_down\": {},\n  \"payload_up\": {},\n  \"payload_down\": {},\n  \"module_bytes_up\": {},\n  \
+         \"cache_hits\": {},\n  \"wait_ns\": {},\n  \"link\": \"{}\",\n  \"rtt_us\": {},\n  \"reconnects\": {},\n  \
+         \"boot_ms\": {},\n  \"elapsed_ms\": {}\n}}\n",
+        calls.join(",\n"),
+        traffic.asks,
+        traffic.tells,
+        heres,
+        traffic.round_trips,
+        link.bytes_up,
+        link.bytes_down,
+        traffic.payload_up,
+        traffic.payload_down,
+        traffic.module_bytes_up,
+        traffic.cache_hits,
+        traffic.wait_ns,
+        link.name,
+        link.rtt.as_micros(),
+        traffic.reconnects,
+        boot_ms,
+        elapsed_ms,
+    )
+}
