@@ -1,7 +1,10 @@
 /* The chapters. Each runs in a process of its own, which has opened the driver and not called it. */
 #pragma once
 
-void attributes(void);   /* what the device, its context and its kinds of memory say of themselves */
-void tables(void);       /* cuGetExportTable */
-void entry_points(void); /* cuGetProcAddress */
-void wrong_uses(void);   /* codes of wrong uses */
+void attributes(void);     /* what the devices say of themselves */
+void tables(void);         /* cuGetExportTable */
+void entry_points(void);   /* cuGetProcAddress */
+void wrong_uses(void);     /* codes of wrong uses */
+void waits(void);          /* which calls wait for running work */
+void capture(void);        /* which calls a capture forbids */
+void faults(void);         /* what calls return after a kernel has failed */

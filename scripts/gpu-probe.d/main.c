@@ -14,6 +14,9 @@ static const struct {
     {"tables", tables},
     {"entry_points", entry_points},
     {"wrong_uses", wrong_uses},
+    {"waits", waits},
+    {"capture", capture},
+    {"faults", faults},
 };
 
 int main(int count, char **words) {

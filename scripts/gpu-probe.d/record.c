@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "batch.h"
 #include "driver.h"
 
 static _Thread_local char line[1 << 17];
@@ -114,16 +114,11 @@ bool in_child(const char *name, unsigned limit_ms, void (*body)(void *), void *a
     struct pollfd ended = {.fd = process, .events = POLLIN};
     bool late = poll(&ended, 1, limit_ms) == 0;
     if (late) kill(child, SIGKILL);
-    int status = 0;
-    waitpid(child, &status, 0);
     close(process);
-    if (!late && WIFEXITED(status) && WEXITSTATUS(status) == 0) return true;
-    char text[64];
-    if (late) snprintf(text, sizeof text, "timeout");
-    else if (WIFSIGNALED(status)) snprintf(text, sizeof text, "crashed: signal %d", WTERMSIG(status));
-    else snprintf(text, sizeof text, "exited: status %d", WEXITSTATUS(status));
+    const char *fate = how_it_ended(child, !late);
+    if (!fate) return true;
     begin("%s", name);
-    put_text("code", text);
+    put_text("code", fate);
     end();
     return false;
 }

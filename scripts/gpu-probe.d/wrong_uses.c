@@ -1,23 +1,16 @@
 /* The codes that wrong uses return, and the crashes that some cause: the rows of wrong_uses.inc.
  *
- * Rows of one stage share a child process until one crashes, hangs or leaves the context broken; the next row then
- * starts in a new child. Rows that may corrupt the driver silently have a child of their own. */
-#define _GNU_SOURCE
-#include <poll.h>
-#include <signal.h>
+ * Rows of one stage share a child process as long as the context stays sound. Rows that may corrupt the driver silently
+ * have one of their own. */
 #include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "batch.h"
 #include "chapters.h"
 #include "fixture.h"
 #include "record.h"
 
 enum stage { BARE, READY, CONTEXT }; /* before cuInit; without a context; with everything of the fixture */
-enum { ROW_LIMIT_MS = 5000, START_LIMIT_MS = 30000 };
+enum { ROW_LIMIT_MS = 5000 };
 
 /* Handles that are none. */
 #define NUMBER ((void *)0x1234)
@@ -157,21 +150,36 @@ enum { ROWS = sizeof rows / sizeof *rows };
 
 static CUresult use(unsigned row);
 
-/* Which row the child is at; shared with it. */
-static volatile struct { unsigned row; bool started, unready; } *progress;
+/* The rows in the order in which they are tried: those that share a process stage by stage, then those that stand alone. */
+static unsigned order[ROWS];
 
-static bool prepare(const struct row *row) {
-    char name[256];
-    snprintf(name, sizeof name, "(before) %s", row->name);
-    if (row->stage == READY) {
-        CUresult code = CALL(cuInit, 0);
-        if (code) record_code(name, code);
-        return code == 0;
-    }
-    return row->stage == BARE || have_fixture(name);
+static void sort_rows(void) {
+    unsigned count = 0;
+    for (int alone = 0; alone <= 1; alone++)
+        for (enum stage stage = BARE; stage <= CONTEXT; stage++)
+            for (unsigned row = 0; row < ROWS; row++)
+                if (rows[row].alone == alone && rows[row].stage == stage) order[count++] = row;
 }
 
-/* True if the next row may run in the same process. */
+static const char *name(unsigned place) { return rows[order[place]].name; }
+
+static unsigned group(unsigned place) {
+    const struct row *row = &rows[order[place]];
+    return row->alone ? 100 + place : row->stage;
+}
+
+static bool prepare(unsigned place) {
+    unsigned row = order[place];
+    char text[256];
+    snprintf(text, sizeof text, "(before) %s", rows[row].name);
+    if (rows[row].stage == BARE) return true;
+    if (rows[row].stage == CONTEXT) return have_fixture(text);
+    CUresult code = CALL(cuInit, 0);
+    if (code) record_code(text, code);
+    return code == 0;
+}
+
+/* True if the context is as it was, so that the next row may run in the same process. */
 static bool still_sound(const struct row *row) {
     CUcontext current = NULL;
     if (row->stage != CONTEXT) return true;
@@ -185,78 +193,16 @@ static bool still_sound(const struct row *row) {
     return false;
 }
 
-static void run_rows(unsigned first) {
-    if (!prepare(&rows[first])) {
-        progress->unready = true;
-        return;
-    }
-    progress->started = true;
-    for (unsigned row = first; row < ROWS; row++) {
-        if (row != first && (rows[row].alone || rows[row].stage != rows[first].stage)) return;
-        progress->row = row;
-        record_code(rows[row].name, use(row));
-        bool sound = still_sound(&rows[row]);
-        progress->row = row + 1;
-        if (rows[row].alone || !sound) return;
-    }
-}
-
-/* Waits for the child; false if one row took too long. */
-static bool watch(pid_t child) {
-    int process = syscall(SYS_pidfd_open, child, 0);
-    struct pollfd ended = {.fd = process, .events = POLLIN};
-    unsigned seen = progress->row;
-    bool in_time = true;
-    while (poll(&ended, 1, progress->started ? ROW_LIMIT_MS : START_LIMIT_MS) == 0) {
-        if (progress->row == seen) {
-            kill(child, SIGKILL);
-            in_time = false;
-            break;
-        }
-        seen = progress->row;
-    }
-    close(process);
-    return in_time;
-}
-
-/* Without what they start from, the rows of a stage stay untried, by name. */
-static unsigned leave_stage(unsigned row) {
-    enum stage stage = rows[row].stage;
-    for (; row < ROWS && rows[row].stage == stage; row++) {
-        begin("%s", rows[row].name);
-        put_text("code", "not tried");
-        end();
-    }
-    return row;
+static bool run(unsigned place) {
+    unsigned row = order[place];
+    record_code(rows[row].name, use(row));
+    return still_sound(&rows[row]);
 }
 
 void wrong_uses(void) {
-    progress = mmap(NULL, sizeof *progress, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    for (unsigned next = 0; next < ROWS;) {
-        progress->row = next;
-        progress->started = progress->unready = false;
-        pid_t child = fork();
-        if (child == 0) {
-            run_rows(next);
-            _exit(0);
-        }
-        bool in_time = watch(child);
-        int status = 0;
-        waitpid(child, &status, 0);
-        unsigned reached = progress->row;
-        if (in_time && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-            next = progress->unready ? leave_stage(next) : reached;
-            continue;
-        }
-        char text[64];
-        if (!in_time) snprintf(text, sizeof text, "timeout");
-        else if (WIFSIGNALED(status)) snprintf(text, sizeof text, "crashed: signal %d", WTERMSIG(status));
-        else snprintf(text, sizeof text, "exited: status %d", WEXITSTATUS(status));
-        begin("%s", rows[reached].name);
-        put_text("code", text);
-        end();
-        next = reached + 1;
-    }
+    static const struct batch batch = {ROWS, name, prepare, run, group, ROW_LIMIT_MS};
+    sort_rows();
+    run_batch(&batch);
 }
 
 /* The rows once more, as code. __COUNTER__ goes on counting, so the first number is subtracted. */
