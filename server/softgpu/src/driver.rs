@@ -1,0 +1,48 @@
+//! The driver API over the PTX engine: contexts, memory, streams, modules, launches.
+//!
+//! | file | what |
+//! |---|---|
+//! | `api/` | the functions themselves, by chapter |
+//! | `edge.rs`, `mirror.rs`, `handles.rs` | the C boundary: arguments, structs, handles |
+//! | `machine.rs`, `device.rs`, `settings.rs`, `limits.rs` | what `cuInit` finds |
+//! | `context.rs`, `current.rs` | contexts, and each thread's stack of them |
+//! | `job.rs`, `stream.rs`, `event.rs` | what happens, and in which order |
+//! | `memops.rs`, `crew.rs`, `threads.rs` | who does it |
+//! | `ranges.rs`, `arena.rs`, `pages.rs`, `memory.rs`, `vmm.rs` | memory: who may touch what, and where it comes from |
+//! | `copy.rs`, `transfer.rs`, `pointer.rs` | copies and sets; what is known of an address |
+//! | `image.rs`, `module.rs`, `library.rs`, `function.rs` | code |
+//! | `launch.rs`, `occupancy.rs`, `console.rs` | kernels, how many fit, what they print |
+//! | `face.rs` | what `farwarp-face` asks of us |
+
+pub mod api;
+mod arena;
+mod console;
+mod context;
+mod copy;
+mod crew;
+mod current;
+mod device;
+mod edge;
+mod event;
+mod face;
+mod function;
+mod handles;
+mod image;
+mod job;
+mod launch;
+mod library;
+mod limits;
+mod machine;
+mod memops;
+mod memory;
+mod mirror;
+mod module;
+mod occupancy;
+mod pages;
+mod pointer;
+mod ranges;
+mod settings;
+mod stream;
+mod threads;
+mod transfer;
+mod vmm;

@@ -1,0 +1,40 @@
+//! The driver functions that are built, by chapter of NVIDIA's manual. Each reads its arguments, calls the model behind it,
+//! and writes the answer; the table in `farwarp-protocol` decides which symbols exist, `exports` puts the two together.
+
+#![allow(non_snake_case)] // CUDA's names keep CUDA's spelling.
+
+mod context;
+mod device;
+mod event;
+mod execution;
+mod initialization;
+mod library;
+mod memory;
+mod memory_copy;
+mod memory_set;
+mod module;
+mod occupancy;
+mod peer;
+mod primary_context;
+mod stream;
+mod stream_memops;
+mod unified;
+mod virtual_memory;
+
+pub use context::*;
+pub use device::*;
+pub use event::*;
+pub use execution::*;
+pub use initialization::*;
+pub use library::*;
+pub use memory::*;
+pub use memory_copy::*;
+pub use memory_set::*;
+pub use module::*;
+pub use occupancy::*;
+pub use peer::*;
+pub use primary_context::*;
+pub use stream::*;
+pub use stream_memops::*;
+pub use unified::*;
+pub use virtual_memory::*;

@@ -1,0 +1,155 @@
+//! Library management.
+
+use std::ffi::c_char;
+
+use farwarp_face::*;
+
+use crate::driver::current::{current, current_in_any_state};
+use crate::driver::edge::{Out, Result, Text, api};
+use crate::driver::function::Function;
+use crate::driver::image;
+use crate::driver::library::{Kernel, Library};
+use crate::driver::machine::{device, machine};
+
+use super::execution::put_parameter;
+use super::module::put_variable;
+
+api! {
+    // The options steer a compiler that is not here, or let the image be kept where it is; it is read at once.
+    fn cuLibraryLoadData(
+        out: Out<u64>,
+        code: u64,
+        _jit_options: u64,
+        _jit_values: u64,
+        _jit_count: u32,
+        _options: u64,
+        _values: u64,
+        _count: u32,
+    ) {
+        out.require()?;
+        if code == 0 {
+            return Err(CUDA_ERROR_INVALID_VALUE);
+        }
+        out.put(Library::load(image::read(code, machine()?.devices[0].capability)?).handle)
+    }
+
+    fn cuLibraryLoadFromFile(
+        out: Out<u64>,
+        path: Text,
+        _jit_options: u64,
+        _jit_values: u64,
+        _jit_count: u32,
+        _options: u64,
+        _values: u64,
+        _count: u32,
+    ) {
+        out.require()?;
+        let capability = machine()?.devices[0].capability;
+        out.put(Library::load(image::read_file(&path.get()?, capability)?).handle)
+    }
+
+    fn cuLibraryUnload(library: u64) {
+        machine()?;
+        Library::find(library)?.unload();
+        Ok(())
+    }
+
+    fn cuLibraryGetKernel(out: Out<u64>, library: u64, name: Text) {
+        out.require()?;
+        machine()?;
+        out.put(Library::find(library)?.kernel(&name.get()?)?.handle)
+    }
+
+    fn cuLibraryGetKernelCount(count: Out<u32>, library: u64) {
+        machine()?;
+        count.put(Library::find(library)?.image.program.entries().count() as u32)
+    }
+
+    fn cuLibraryEnumerateKernels(kernels: Out<u64>, count: u32, library: u64) {
+        kernels.require()?;
+        machine()?;
+        let library = Library::find(library)?;
+        for (index, entry) in library.image.program.entries().take(count as usize).enumerate() {
+            kernels.put_at(index, library.kernel(&entry.name)?.handle);
+        }
+        Ok(())
+    }
+
+    fn cuLibraryGetModule(module: Out<u64>, library: u64) {
+        module.require()?;
+        module.put(Library::find(library)?.module_in(&*current()?)?.handle)
+    }
+
+    fn cuLibraryGetGlobal(address: Out<u64>, bytes: Out<usize>, library: u64, name: Text) {
+        let module = Library::find(library)?.module_in(&*current()?)?;
+        put_variable(&module, &name.get()?, address, bytes)
+    }
+
+    fn cuLibraryGetManaged(address: Out<u64>, bytes: Out<usize>, library: u64, name: Text) {
+        let module = Library::find(library)?.module_in(&*current()?)?;
+        let name = name.get()?;
+        let variable = module.variables.get(&name);
+        if !variable.is_some_and(|variable| variable.is_managed()) {
+            return Err(CUDA_ERROR_NOT_FOUND);
+        }
+        put_variable(&module, &name, address, bytes)
+    }
+
+    fn cuLibraryGetUnifiedFunction(_out: Out<u64>, library: u64, _name: Text) {
+        machine()?;
+        Library::find(library)?;
+        Err(CUDA_ERROR_NOT_FOUND)
+    }
+
+    fn cuKernelGetFunction(function: Out<u64>, kernel: u64) {
+        function.require()?;
+        function.put(Kernel::find(kernel)?.function_in(&*current()?)?.handle)
+    }
+
+    fn cuKernelGetLibrary(library: Out<u64>, kernel: u64) {
+        machine()?;
+        library.put(Kernel::find(kernel)?.library)
+    }
+
+    fn cuKernelGetAttribute(value: Out<i32>, attribute: u32, kernel: u64, dev: i32) {
+        let capability = device(dev)?.capability;
+        let function = on_device(kernel, dev)?;
+        value.put(function.attribute(attribute, capability.major * 10 + capability.minor)?)
+    }
+
+    fn cuKernelSetAttribute(attribute: u32, value: i32, kernel: u64, dev: i32) {
+        on_device(kernel, dev)?.set_attribute(attribute, value)
+    }
+
+    fn cuKernelSetCacheConfig(kernel: u64, config: u32, dev: i32) {
+        device(dev)?;
+        Kernel::find(kernel)?;
+        if config < super::context::CACHE_CONFIGS { Ok(()) } else { Err(CUDA_ERROR_INVALID_VALUE) }
+    }
+
+    fn cuKernelGetName(name: Out<*const c_char>, kernel: u64) {
+        machine()?;
+        name.put(Kernel::find(kernel)?.name.as_ptr())
+    }
+
+    fn cuKernelGetParamInfo(kernel: u64, index: usize, offset: Out<usize>, size: Out<usize>) {
+        put_parameter(&*Kernel::find(kernel)?.function_in(&*current_in_any_state()?)?, index, offset, size)
+    }
+
+    fn cuKernelGetParamCount(kernel: u64, count: Out<usize>) {
+        let kernel = Kernel::find(kernel)?;
+        let library = kernel.library()?;
+        let entry = library.image.program.entry(&kernel.name.to_string_lossy()).ok_or(CUDA_ERROR_NOT_FOUND)?;
+        count.put(entry.params.len())
+    }
+}
+
+/// A kernel's function in the current context, which must be of that device.
+fn on_device(kernel: u64, dev: i32) -> Result<std::sync::Arc<Function>> {
+    device(dev)?;
+    let context = current()?;
+    if context.device.ordinal != dev {
+        return Err(CUDA_ERROR_INVALID_DEVICE);
+    }
+    Kernel::find(kernel)?.function_in(&context)
+}

@@ -1,0 +1,239 @@
+//! Memory management: copies.
+
+use farwarp_face::*;
+
+use crate::driver::context;
+use crate::driver::copy::{Block, Copy, Pace, Shape, Side};
+use crate::driver::edge::{In, Out, Result, api};
+use crate::driver::machine::machine;
+use crate::driver::mirror::{Memcpy2D, Memcpy3D, Side2D, Side3D};
+use crate::driver::stream::{Place, resolve};
+
+use Pace::{Asynchronous, Synchronous};
+use Side::{Device, Host, Unified};
+
+/// The default stream of the caller's kind.
+const DEFAULT: u64 = 0;
+
+api! {
+    fn cuMemcpy | cuMemcpy_ptds(to: u64, from: u64, bytes: usize) {
+        linear(to, Unified, from, Unified, bytes, DEFAULT, Synchronous)
+    }
+
+    fn cuMemcpyAsync | cuMemcpyAsync_ptsz(to: u64, from: u64, bytes: usize, stream: u64) {
+        linear(to, Unified, from, Unified, bytes, stream, Asynchronous)
+    }
+
+    fn cuMemcpyHtoD_v2 | cuMemcpyHtoD_v2_ptds(to: u64, from: u64, bytes: usize) {
+        linear(to, Device, from, Host, bytes, DEFAULT, Synchronous)
+    }
+
+    fn cuMemcpyHtoDAsync_v2 | cuMemcpyHtoDAsync_v2_ptsz(to: u64, from: u64, bytes: usize, stream: u64) {
+        linear(to, Device, from, Host, bytes, stream, Asynchronous)
+    }
+
+    fn cuMemcpyDtoH_v2 | cuMemcpyDtoH_v2_ptds(to: u64, from: u64, bytes: usize) {
+        linear(to, Host, from, Device, bytes, DEFAULT, Synchronous)
+    }
+
+    fn cuMemcpyDtoHAsync_v2 | cuMemcpyDtoHAsync_v2_ptsz(to: u64, from: u64, bytes: usize, stream: u64) {
+        linear(to, Host, from, Device, bytes, stream, Asynchronous)
+    }
+
+    fn cuMemcpyDtoD_v2 | cuMemcpyDtoD_v2_ptds(to: u64, from: u64, bytes: usize) {
+        linear(to, Device, from, Device, bytes, DEFAULT, Synchronous)
+    }
+
+    fn cuMemcpyDtoDAsync_v2 | cuMemcpyDtoDAsync_v2_ptsz(to: u64, from: u64, bytes: usize, stream: u64) {
+        linear(to, Device, from, Device, bytes, stream, Asynchronous)
+    }
+
+    fn cuMemcpyPeer | cuMemcpyPeer_ptds(to: u64, to_context: u64, from: u64, from_context: u64, bytes: usize) {
+        peer(to, to_context, from, from_context, bytes, DEFAULT, Synchronous)
+    }
+
+    fn cuMemcpyPeerAsync | cuMemcpyPeerAsync_ptsz(
+        to: u64,
+        to_context: u64,
+        from: u64,
+        from_context: u64,
+        bytes: usize,
+        stream: u64,
+    ) {
+        peer(to, to_context, from, from_context, bytes, stream, Asynchronous)
+    }
+
+    fn cuMemcpy2D_v2 | cuMemcpy2D_v2_ptds(copy: In<Memcpy2D>) {
+        two_dimensional(copy, DEFAULT, Synchronous)
+    }
+
+    fn cuMemcpy2DUnaligned_v2 | cuMemcpy2DUnaligned_v2_ptds(copy: In<Memcpy2D>) {
+        two_dimensional(copy, DEFAULT, Synchronous)
+    }
+
+    fn cuMemcpy2DAsync_v2 | cuMemcpy2DAsync_v2_ptsz(copy: In<Memcpy2D>, stream: u64) {
+        two_dimensional(copy, stream, Asynchronous)
+    }
+
+    fn cuMemcpy3D_v2 | cuMemcpy3D_v2_ptds(copy: In<Memcpy3D>) {
+        three_dimensional(copy, DEFAULT, Synchronous, false)
+    }
+
+    fn cuMemcpy3DAsync_v2 | cuMemcpy3DAsync_v2_ptsz(copy: In<Memcpy3D>, stream: u64) {
+        three_dimensional(copy, stream, Asynchronous, false)
+    }
+
+    fn cuMemcpy3DPeer | cuMemcpy3DPeer_ptds(copy: In<Memcpy3D>) {
+        three_dimensional(copy, DEFAULT, Synchronous, true)
+    }
+
+    fn cuMemcpy3DPeerAsync | cuMemcpy3DPeerAsync_ptsz(copy: In<Memcpy3D>, stream: u64) {
+        three_dimensional(copy, stream, Asynchronous, true)
+    }
+
+    fn cuMemcpyBatchAsync | cuMemcpyBatchAsync_ptsz(
+        to: In<u64>,
+        from: In<u64>,
+        sizes: In<usize>,
+        count: usize,
+        _attributes: u64,
+        _indices: u64,
+        _attribute_count: usize,
+        failed: Out<usize>,
+        stream: u64,
+    ) {
+        batch(to, from, sizes, count, stream).map_err(|(index, error)| {
+            failed.put_if_wanted(index);
+            error
+        })
+    }
+
+    fn cuMemcpyBatchAsync_v2 | cuMemcpyBatchAsync_v2_ptsz(
+        to: In<u64>,
+        from: In<u64>,
+        sizes: In<usize>,
+        count: usize,
+        _attributes: u64,
+        _indices: u64,
+        _attribute_count: usize,
+        stream: u64,
+    ) {
+        batch(to, from, sizes, count, stream).map_err(|(_, error)| error)
+    }
+}
+
+fn linear(
+    to: u64,
+    to_side: Side,
+    from: u64,
+    from_side: Side,
+    bytes: usize,
+    stream: u64,
+    pace: Pace,
+) -> Result {
+    Copy::linear(to, to_side, from, from_side, bytes as u64).issue(&resolve(stream)?, pace)
+}
+
+/// A copy between devices needs no right of one to see the other's memory.
+fn peer(
+    to: u64,
+    to_context: u64,
+    from: u64,
+    from_context: u64,
+    bytes: usize,
+    stream: u64,
+    pace: Pace,
+) -> Result {
+    let place = resolve(stream)?;
+    context::find(to_context)?;
+    context::find(from_context)?;
+    Copy { everywhere: true, ..Copy::linear(to, Device, from, Device, bytes as u64) }.issue(&place, pace)
+}
+
+/// All copies, or the first that may not be and its number; no attribute says more than a hint.
+fn batch(
+    to: In<u64>,
+    from: In<u64>,
+    sizes: In<usize>,
+    count: usize,
+    stream: u64,
+) -> std::result::Result<(), (usize, CUresult)> {
+    /// The number of no copy: the batch itself is wrong.
+    const NONE: usize = usize::MAX;
+    let lists = || -> Result<(Place, Vec<u64>, Vec<u64>, Vec<usize>)> {
+        // The default stream is not for batches.
+        if stream == DEFAULT || count == 0 {
+            machine()?;
+            return Err(CUDA_ERROR_INVALID_VALUE);
+        }
+        Ok((resolve(stream)?, to.list(count)?, from.list(count)?, sizes.list(count)?))
+    };
+    let (place, to, from, sizes) = lists().map_err(|error| (NONE, error))?;
+    for index in 0..count {
+        Copy::linear(to[index], Unified, from[index], Unified, sizes[index] as u64)
+            .issue(&place, Asynchronous)
+            .map_err(|error| (index, error))?;
+    }
+    Ok(())
+}
+
+fn two_dimensional(copy: In<Memcpy2D>, stream: u64, pace: Pace) -> Result {
+    let copy = copy.get()?;
+    let shape = Shape { width: copy.width_bytes, height: copy.height, depth: 1 };
+    let (to, to_side) = block_2d(&copy.to, &shape)?;
+    let (from, from_side) = block_2d(&copy.from, &shape)?;
+    Copy { to, to_side, from, from_side, shape, everywhere: false }.issue(&resolve(stream)?, pace)
+}
+
+fn block_2d(side: &Side2D, shape: &Shape) -> Result<(Block, Side)> {
+    let (base, kind) = base(side.memory_type, side.host, side.device)?;
+    let pitch = row_bytes(side.pitch, side.x_bytes, shape)?;
+    let start = side.y.checked_mul(pitch).and_then(|rows| rows.checked_add(side.x_bytes));
+    let start = start.and_then(|offset| offset.checked_add(base)).ok_or(CUDA_ERROR_INVALID_VALUE)?;
+    Ok((Block { start, pitch, slice: 0 }, kind))
+}
+
+fn three_dimensional(copy: In<Memcpy3D>, stream: u64, pace: Pace, everywhere: bool) -> Result {
+    let copy = copy.get()?;
+    let shape = Shape { width: copy.width_bytes, height: copy.height, depth: copy.depth };
+    let (to, to_side) = block_3d(&copy.to, &shape)?;
+    let (from, from_side) = block_3d(&copy.from, &shape)?;
+    Copy { to, to_side, from, from_side, shape, everywhere }.issue(&resolve(stream)?, pace)
+}
+
+fn block_3d(side: &Side3D, shape: &Shape) -> Result<(Block, Side)> {
+    let (base, kind) = base(side.memory_type, side.host, side.device)?;
+    let pitch = row_bytes(side.pitch, side.x_bytes, shape)?;
+    let rows = if side.height == 0 { shape.height } else { side.height };
+    if side.lod != 0 || (shape.depth > 1 && rows < side.y.saturating_add(shape.height)) {
+        return Err(CUDA_ERROR_INVALID_VALUE);
+    }
+    let start = || {
+        let slice = pitch.checked_mul(rows)?;
+        let offset = side.z.checked_mul(slice)?.checked_add(side.y.checked_mul(pitch)?)?;
+        let start = base.checked_add(offset)?.checked_add(side.x_bytes)?;
+        Some(Block { start, pitch, slice })
+    };
+    Ok((start().ok_or(CUDA_ERROR_INVALID_VALUE)?, kind))
+}
+
+/// A pitch of 0 means rows without a gap.
+fn row_bytes(pitch: u64, x_bytes: u64, shape: &Shape) -> Result<u64> {
+    let needed = x_bytes.checked_add(shape.width).ok_or(CUDA_ERROR_INVALID_VALUE)?;
+    match pitch {
+        0 => Ok(needed),
+        pitch if pitch < needed && shape.height * shape.depth > 1 => Err(CUDA_ERROR_INVALID_VALUE),
+        pitch => Ok(pitch),
+    }
+}
+
+/// `CUmemorytype`. Arrays are not built.
+fn base(memory_type: u32, host: u64, device: u64) -> Result<(u64, Side)> {
+    match memory_type {
+        1 => Ok((host, Host)),
+        2 => Ok((device, Device)),
+        3 => Err(CUDA_ERROR_NOT_SUPPORTED),
+        4 => Ok((device, Unified)),
+        _ => Err(CUDA_ERROR_INVALID_VALUE),
+    }
+}

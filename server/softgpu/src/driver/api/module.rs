@@ -1,0 +1,88 @@
+//! Module management.
+
+use farwarp_face::*;
+
+use crate::driver::current::{current, current_in_any_state};
+use crate::driver::edge::{Out, Result, Text, api};
+use crate::driver::image;
+use crate::driver::machine::machine;
+use crate::driver::module::Module;
+
+api! {
+    fn cuModuleLoad(out: Out<u64>, path: Text) {
+        out.require()?;
+        let context = current()?;
+        let image = image::read_file(&path.get()?, context.device.capability)?;
+        out.put(Module::load(&context, image)?.handle)
+    }
+
+    fn cuModuleLoadData(out: Out<u64>, image: u64) {
+        load(out, image)
+    }
+
+    fn cuModuleLoadDataEx(out: Out<u64>, image: u64, _count: u32, _options: u64, _values: u64) {
+        // Options steer a compiler that is not here.
+        load(out, image)
+    }
+
+    fn cuModuleLoadFatBinary(out: Out<u64>, image: u64) {
+        load(out, image)
+    }
+
+    fn cuModuleUnload(module: u64) {
+        current_in_any_state()?;
+        Module::find(module)?.unload();
+        Ok(())
+    }
+
+    fn cuModuleGetLoadingMode(mode: Out<u32>) {
+        machine()?;
+        mode.put(LAZY_LOADING)
+    }
+
+    fn cuModuleGetFunction(out: Out<u64>, module: u64, name: Text) {
+        out.require()?;
+        current()?;
+        out.put(Module::find(module)?.function(&name.get()?)?.handle)
+    }
+
+    fn cuModuleGetFunctionCount(count: Out<u32>, module: u64) {
+        current()?;
+        count.put(Module::find(module)?.image.program.entries().count() as u32)
+    }
+
+    fn cuModuleEnumerateFunctions(functions: Out<u64>, count: u32, module: u64) {
+        functions.require()?;
+        current()?;
+        let module = Module::find(module)?;
+        for (index, entry) in module.image.program.entries().take(count as usize).enumerate() {
+            functions.put_at(index, module.function(&entry.name)?.handle);
+        }
+        Ok(())
+    }
+
+    fn cuModuleGetGlobal_v2(address: Out<u64>, bytes: Out<usize>, module: u64, name: Text) {
+        current()?;
+        put_variable(&*Module::find(module)?, &name.get()?, address, bytes)
+    }
+}
+
+/// CU_MODULE_LAZY_LOADING: an entry is parsed at its first use.
+const LAZY_LOADING: u32 = 2;
+
+fn load(out: Out<u64>, image: u64) -> Result {
+    out.require()?;
+    if image == 0 {
+        return Err(CUDA_ERROR_INVALID_VALUE);
+    }
+    let context = current()?;
+    let image = image::read(image, context.device.capability)?;
+    out.put(Module::load(&context, image)?.handle)
+}
+
+pub fn put_variable(module: &Module, name: &str, address: Out<u64>, bytes: Out<usize>) -> Result {
+    let variable = module.variables.get(name).ok_or(CUDA_ERROR_NOT_FOUND)?;
+    address.put_if_wanted(variable.start);
+    bytes.put_if_wanted(variable.bytes as usize);
+    Ok(())
+}

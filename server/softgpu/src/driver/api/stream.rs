@@ -1,0 +1,182 @@
+//! Stream management. Captures are not built: no stream is ever capturing.
+
+use farwarp_face::*;
+
+use crate::driver::current::current;
+use crate::driver::edge::{Out, Result, StreamCallback, UserData, api, call_stream_callback};
+use crate::driver::event::Event;
+use crate::driver::job::Action;
+use crate::driver::machine::machine;
+use crate::driver::ranges;
+use crate::driver::stream::{self, NON_BLOCKING, STREAMS, Stream, resolve};
+
+api! {
+    fn cuStreamCreate(out: Out<u64>, flags: u32) {
+        create(out, flags)
+    }
+
+    // Priorities are hints, and there is one: CUDA clamps what a program asks for.
+    fn cuStreamCreateWithPriority(out: Out<u64>, flags: u32, _priority: i32) {
+        create(out, flags)
+    }
+
+    fn cuStreamDestroy_v2(stream: u64) {
+        destroy(stream)
+    }
+
+    fn cuStreamDestroy(stream: u64) {
+        destroy(stream)
+    }
+
+    fn cuStreamSynchronize | cuStreamSynchronize_ptsz(stream: u64) {
+        let place = resolve(stream)?;
+        stream::synchronize(&place.context, &place.pending())
+    }
+
+    fn cuStreamQuery | cuStreamQuery_ptsz(stream: u64) {
+        let place = resolve(stream)?;
+        if place.pending().iter().all(|job| job.has_ended()) {
+            place.context.outcome()
+        } else {
+            Err(CUDA_ERROR_NOT_READY)
+        }
+    }
+
+    fn cuStreamWaitEvent | cuStreamWaitEvent_ptsz(stream: u64, event: u64, flags: u32) {
+        let place = resolve(stream)?;
+        let mark = Event::find(event)?.mark();
+        match flags {
+            0 => {}
+            // Outside of a capture, which is not built, an external wait is an error.
+            1 => return Err(CUDA_ERROR_ILLEGAL_STATE),
+            _ => return Err(CUDA_ERROR_INVALID_VALUE),
+        }
+        if let Some(mark) = mark.filter(|mark| !mark.has_ended()) {
+            place.add(vec![mark], Action::Nothing);
+        }
+        Ok(())
+    }
+
+    fn cuStreamAddCallback | cuStreamAddCallback_ptsz(
+        stream: u64,
+        callback: StreamCallback,
+        data: UserData,
+        flags: u32,
+    ) {
+        if callback.is_none() || flags != 0 {
+            return Err(CUDA_ERROR_INVALID_VALUE);
+        }
+        let place = resolve(stream)?;
+        let run = move |status| call_stream_callback(callback, stream, status, data);
+        place.add(Vec::new(), Action::Callback(Box::new(run)));
+        Ok(())
+    }
+
+    fn cuStreamGetPriority | cuStreamGetPriority_ptsz(stream: u64, priority: Out<i32>) {
+        resolve(stream)?;
+        priority.put(0)
+    }
+
+    fn cuStreamGetFlags | cuStreamGetFlags_ptsz(stream: u64, flags: Out<u32>) {
+        let place = resolve(stream)?;
+        flags.put(place.stream().map_or(0, |stream| stream.flags))
+    }
+
+    fn cuStreamGetId | cuStreamGetId_ptsz(stream: u64, id: Out<u64>) {
+        let place = resolve(stream)?;
+        id.put(place.stream().map_or(place.context.id, |stream| stream.id))
+    }
+
+    fn cuStreamGetDevice | cuStreamGetDevice_ptsz(stream: u64, device: Out<i32>) {
+        device.put(resolve(stream)?.context.device.ordinal)
+    }
+
+    fn cuStreamGetCtx | cuStreamGetCtx_ptsz(stream: u64, context: Out<u64>) {
+        context.put(resolve(stream)?.context.handle)
+    }
+
+    fn cuStreamGetCtx_v2 | cuStreamGetCtx_v2_ptsz(stream: u64, context: Out<u64>, green: Out<u64>) {
+        context.put(resolve(stream)?.context.handle)?;
+        green.put_if_wanted(0);
+        Ok(())
+    }
+
+    fn cuStreamIsCapturing | cuStreamIsCapturing_ptsz(stream: u64, status: Out<u32>) {
+        resolve(stream)?;
+        status.put(NOT_CAPTURING)
+    }
+
+    fn cuStreamGetCaptureInfo | cuStreamGetCaptureInfo_ptsz(stream: u64, status: Out<u32>, _id: Out<u64>) {
+        resolve(stream)?;
+        status.put(NOT_CAPTURING)
+    }
+
+    fn cuStreamGetCaptureInfo_v2 | cuStreamGetCaptureInfo_v2_ptsz(
+        stream: u64,
+        status: Out<u32>,
+        _id: Out<u64>,
+        _graph: Out<u64>,
+        _dependencies: Out<u64>,
+        _count: Out<usize>,
+    ) {
+        resolve(stream)?;
+        status.put(NOT_CAPTURING)
+    }
+
+    fn cuStreamGetCaptureInfo_v3 | cuStreamGetCaptureInfo_v3_ptsz(
+        stream: u64,
+        status: Out<u32>,
+        _id: Out<u64>,
+        _graph: Out<u64>,
+        _dependencies: Out<u64>,
+        _edges: Out<u64>,
+        _count: Out<usize>,
+    ) {
+        resolve(stream)?;
+        status.put(NOT_CAPTURING)
+    }
+
+    fn cuThreadExchangeStreamCaptureMode(mode: Out<u32>) {
+        machine()?;
+        let wanted = mode.get()?;
+        if wanted > RELAXED {
+            return Err(CUDA_ERROR_INVALID_VALUE);
+        }
+        mode.put(CAPTURE_MODE.replace(wanted))
+    }
+
+    fn cuStreamAttachMemAsync | cuStreamAttachMemAsync_ptsz(stream: u64, address: u64, bytes: usize, flags: u32) {
+        let place = resolve(stream)?;
+        let range = ranges::starting(address).filter(|range| range.is_managed()).ok_or(CUDA_ERROR_INVALID_VALUE)?;
+        // Global, host, single stream. Memory is the same for all in any case.
+        if !matches!(flags, 1 | 2 | 4) || (bytes != 0 && bytes as u64 != range.bytes) {
+            return Err(CUDA_ERROR_INVALID_VALUE);
+        }
+        place.add(Vec::new(), Action::Nothing);
+        Ok(())
+    }
+}
+
+/// CU_STREAM_CAPTURE_STATUS_NONE.
+const NOT_CAPTURING: u32 = 0;
+/// CU_STREAM_CAPTURE_MODE_RELAXED, the last of three; 0 is global, which threads begin with.
+const RELAXED: u32 = 2;
+
+thread_local! {
+    static CAPTURE_MODE: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+fn create(out: Out<u64>, flags: u32) -> Result {
+    out.require()?;
+    let context = current()?;
+    if flags & !NON_BLOCKING != 0 {
+        return Err(CUDA_ERROR_INVALID_VALUE);
+    }
+    out.put(Stream::create(&context, flags).handle)
+}
+
+/// What the stream has to do is still done.
+fn destroy(stream: u64) -> Result {
+    machine()?;
+    STREAMS.remove(stream).map(drop).ok_or(CUDA_ERROR_INVALID_HANDLE)
+}

@@ -1,0 +1,249 @@
+//! Copies and sets: what they may touch, when their host side is read or written, and where they stand in a stream.
+
+use std::sync::atomic::Ordering;
+
+use farwarp_face::*;
+
+use crate::driver::context::Context;
+use crate::driver::edge::{Result, bytes_at};
+use crate::driver::job::Action;
+use crate::driver::ranges::Viewer;
+use crate::driver::stream::Place;
+use crate::driver::{pages, ranges, transfer};
+
+/// Pageable memory up to this size is read at the call, so that the call need not wait; more is copied while it waits.
+const STAGED_BYTES: u64 = 16 << 20;
+
+/// A box of bytes in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block {
+    pub start: u64,
+    pub pitch: u64,
+    pub slice: u64,
+}
+
+/// How much of a box is moved: bytes a row, rows a slice, slices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    pub width: u64,
+    pub height: u64,
+    pub depth: u64,
+}
+
+/// Where one side of a copy is, as the call says; `Unified` leaves it to the address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Host,
+    Device,
+    Unified,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Copy {
+    pub to: Block,
+    pub to_side: Side,
+    pub from: Block,
+    pub from_side: Side,
+    pub shape: Shape,
+    /// Between devices: the rights of one context do not count.
+    pub everywhere: bool,
+}
+
+/// Whether a call returns before the bytes have moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// As soon as the host side may be changed again.
+    Synchronous,
+    Asynchronous,
+}
+
+/// What an address turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// Memory of the program that the driver does not know.
+    Pageable,
+    /// Page-locked memory of the host.
+    Pinned,
+    Device,
+}
+
+impl Block {
+    pub fn linear(start: u64) -> Block {
+        Block { start, pitch: 0, slice: 0 }
+    }
+
+    /// From the first byte to the last: what must be reachable.
+    fn span(&self, shape: &Shape) -> Option<u64> {
+        let rows = self.pitch.checked_mul(shape.height - 1)?;
+        let slices = self.slice.checked_mul(shape.depth - 1)?;
+        let bytes = slices.checked_add(rows)?.checked_add(shape.width)?;
+        self.start.checked_add(bytes)?;
+        Some(bytes)
+    }
+}
+
+impl Shape {
+    pub fn linear(width: u64) -> Shape {
+        Shape { width, height: 1, depth: 1 }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.width == 0 || self.height == 0 || self.depth == 0
+    }
+}
+
+impl Copy {
+    pub fn linear(to: u64, to_side: Side, from: u64, from_side: Side, bytes: u64) -> Copy {
+        let shape = Shape::linear(bytes);
+        Copy { to: Block::linear(to), to_side, from: Block::linear(from), from_side, shape, everywhere: false }
+    }
+
+    /// Does the copy in its turn.
+    pub fn issue(self, place: &Place, pace: Pace) -> Result {
+        if self.shape.is_empty() {
+            return Ok(());
+        }
+        let (to, from) = self.check(&place.context)?;
+        let both_on_device = to == Found::Device && from == Found::Device;
+        if to == Found::Pageable || (pace == Pace::Synchronous && !both_on_device) || self.wants_sync() {
+            return place.do_now(|| self.run(&place.context));
+        }
+        if from == Found::Pageable {
+            return self.issue_staged(place);
+        }
+        let context = place.context.clone();
+        place.add(Vec::new(), Action::Copy(Box::new(move || self.run(&context))));
+        Ok(())
+    }
+
+    /// Reads the program's bytes at once: it may change them as soon as the call returns.
+    fn issue_staged(self, place: &Place) -> Result {
+        let bytes = self.from.span(&self.shape).ok_or(CUDA_ERROR_INVALID_VALUE)?;
+        if bytes > STAGED_BYTES {
+            return place.do_now(|| self.run(&place.context));
+        }
+        let staged = bytes_at(self.from.start, bytes as usize);
+        let context = place.context.clone();
+        let write = move || {
+            let from = Block { start: staged.as_ptr().expose_provenance() as u64, ..self.from };
+            if self.reaches_target(&context) {
+                Copy { from, ..self }.rows();
+                Ok(())
+            } else {
+                Err(CUDA_ERROR_ILLEGAL_ADDRESS)
+            }
+        };
+        place.add(Vec::new(), Action::Copy(Box::new(write)));
+        Ok(())
+    }
+
+    /// Moves the bytes, if they are still there: memory may have been freed since the call.
+    fn run(self, context: &Context) -> Result {
+        self.check(context).map_err(|_| CUDA_ERROR_ILLEGAL_ADDRESS)?;
+        self.rows();
+        Ok(())
+    }
+
+    fn rows(&self) {
+        let Shape { width, height, depth } = self.shape;
+        for slice in 0..depth {
+            for row in 0..height {
+                let to = self.to.start + slice * self.to.slice + row * self.to.pitch;
+                let from = self.from.start + slice * self.from.slice + row * self.from.pitch;
+                transfer::copy(to, from, width);
+            }
+        }
+    }
+
+    fn check(&self, context: &Context) -> Result<(Found, Found)> {
+        let viewer = self.viewer(context);
+        let to = look(viewer, &self.to, self.to_side, &self.shape, true)?;
+        let from = look(viewer, &self.from, self.from_side, &self.shape, false)?;
+        Ok((to, from))
+    }
+
+    fn reaches_target(&self, context: &Context) -> bool {
+        look(self.viewer(context), &self.to, self.to_side, &self.shape, true).is_ok()
+    }
+
+    /// Whose rights count, if anyone's.
+    fn viewer<'a>(&self, context: &'a Context) -> Option<&'a Viewer> {
+        if self.everywhere { None } else { Some(&context.viewer) }
+    }
+
+    /// CU_POINTER_ATTRIBUTE_SYNC_MEMOPS of either side.
+    fn wants_sync(&self) -> bool {
+        [self.to.start, self.from.start]
+            .iter()
+            .any(|at| ranges::find(*at).is_some_and(|range| range.sync_memops.load(Ordering::Relaxed)))
+    }
+}
+
+/// What lies there, or that it may not be touched.
+fn look(viewer: Option<&Viewer>, block: &Block, side: Side, shape: &Shape, write: bool) -> Result<Found> {
+    let bytes = block.span(shape).ok_or(CUDA_ERROR_INVALID_VALUE)?;
+    match (ranges::find(block.start), side) {
+        // A device pointer must be one: host memory that nobody has made known is not for the device.
+        (None, Side::Device) => Err(CUDA_ERROR_INVALID_VALUE),
+        (None, _) if pages::exist(block.start, bytes) => Ok(Found::Pageable),
+        (None, _) => Err(CUDA_ERROR_INVALID_VALUE),
+        // The host itself may write to memory that is read-only for the device, and a host buffer may begin in
+        // registered memory and end beyond it.
+        (Some(range), Side::Host) if range.is_host() => {
+            let pinned = block.start + bytes <= range.end();
+            let exists = pinned || pages::exist(block.start, bytes);
+            let found = if pinned { Found::Pinned } else { Found::Pageable };
+            if exists { Ok(found) } else { Err(CUDA_ERROR_INVALID_VALUE) }
+        }
+        (Some(range), _) if reaches(viewer, block.start, bytes, write) => {
+            Ok(if range.is_host() { Found::Pinned } else { Found::Device })
+        }
+        (Some(_), _) => Err(CUDA_ERROR_INVALID_VALUE),
+    }
+}
+
+fn reaches(viewer: Option<&Viewer>, start: u64, bytes: u64, write: bool) -> bool {
+    match viewer {
+        Some(viewer) => viewer.reaches(start, bytes, write),
+        None => ranges::cover(start, bytes),
+    }
+}
+
+/// Fills device memory with a value of `width` bytes: `count` in each of `height` rows.
+pub struct Fill {
+    pub to: u64,
+    pub pitch: u64,
+    pub value: u32,
+    pub width: u64,
+    pub count: u64,
+    pub height: u64,
+}
+
+impl Fill {
+    pub fn issue(self, place: &Place) -> Result {
+        let shape = self.shape().ok_or(CUDA_ERROR_INVALID_VALUE)?;
+        if shape.is_empty() {
+            return Ok(());
+        }
+        if !self.to.is_multiple_of(self.width) || (self.height > 1 && self.pitch < shape.width) {
+            return Err(CUDA_ERROR_INVALID_VALUE);
+        }
+        let block = Block { start: self.to, pitch: self.pitch, slice: 0 };
+        look(Some(&place.context.viewer), &block, Side::Device, &shape, true)?;
+        let context = place.context.clone();
+        let fill = move || {
+            look(Some(&context.viewer), &block, Side::Device, &shape, true).map_err(|_| CUDA_ERROR_ILLEGAL_ADDRESS)?;
+            for row in 0..self.height {
+                transfer::fill(self.to + row * self.pitch, self.value, self.width, self.count);
+            }
+            Ok(())
+        };
+        place.add(Vec::new(), Action::Copy(Box::new(fill)));
+        Ok(())
+    }
+
+    fn shape(&self) -> Option<Shape> {
+        let width = self.count.checked_mul(self.width)?;
+        Some(Shape { width, height: self.height, depth: 1 })
+    }
+}

@@ -1,0 +1,164 @@
+//! Launches: what a program asks for, held against what the device can do, and put into a stream.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use farwarp_face::*;
+
+use crate::driver::edge::{In, Result, bytes_at};
+use crate::driver::function::{Function, launchable};
+use crate::driver::handles::Handle;
+use crate::driver::job::Action;
+use crate::driver::stream::{self, Place};
+use crate::driver::{limits, machine, occupancy};
+use crate::ptx;
+
+/// One launch, as any of the launching functions spells it.
+#[derive(Debug, Clone, Copy)]
+pub struct Request {
+    pub function: Handle,
+    pub grid: [u32; 3],
+    pub block: [u32; 3],
+    pub shared_bytes: u32,
+    pub stream: Handle,
+    pub cooperative: bool,
+    /// Addresses of the parameters' values, one pointer each.
+    pub params: u64,
+    /// Or a list of what the parameters are: a buffer and its size.
+    pub extra: u64,
+}
+
+/// CU_LAUNCH_PARAM_END, _BUFFER_POINTER, _BUFFER_SIZE.
+const END: u64 = 0;
+const BUFFER_POINTER: u64 = 1;
+const BUFFER_SIZE: u64 = 2;
+/// A list of extras has two kinds of entry; one that is longer is garbage.
+const EXTRAS_LIMIT: u64 = 8;
+
+pub fn launch(request: &Request) -> Result {
+    let place = stream::resolve(request.stream)?;
+    let function = launchable(request.function, &place.context)?;
+    if function.context != place.context.handle {
+        return Err(CUDA_ERROR_INVALID_HANDLE);
+    }
+    let kernel = function.kernel()?.clone();
+    check_size(request, &function)?;
+    let params = parameters(request, &function)?;
+    let console = place.context.console.clone();
+    let launch = ptx::Launch {
+        kernel,
+        grid: request.grid,
+        block: request.block,
+        dynamic_shared_bytes: request.shared_bytes,
+        params,
+        cooperative: request.cooperative,
+        memory: place.context.viewer.clone(),
+        printf: Arc::new(move |piece: String| console.print(&piece)),
+    };
+    issue(&place, launch, &function)
+}
+
+fn issue(place: &Place, launch: ptx::Launch, function: &Function) -> Result {
+    let job = place.add(Vec::new(), Action::Kernel(Box::new(launch), function.variables.clone()));
+    if blocking() {
+        return stream::synchronize(&place.context, &[job]);
+    }
+    Ok(())
+}
+
+/// CUDA_LAUNCH_BLOCKING.
+fn blocking() -> bool {
+    static BLOCKING: once_cell::sync::Lazy<bool> =
+        once_cell::sync::Lazy::new(|| std::env::var("CUDA_LAUNCH_BLOCKING").is_ok_and(|value| value.trim() == "1"));
+    *BLOCKING
+}
+
+fn check_size(request: &Request, function: &Function) -> Result {
+    let info = function.kernel()?.info();
+    let fits = |asked: [u32; 3], most: [i32; 3]| {
+        asked.iter().zip(most).all(|(asked, most)| *asked > 0 && i64::from(*asked) <= i64::from(most))
+    };
+    let threads = request.block.iter().map(|side| u64::from(*side)).product::<u64>();
+    if !fits(request.grid, limits::GRID)
+        || !fits(request.block, limits::BLOCK)
+        || threads > limits::THREADS_PER_BLOCK as u64
+    {
+        return Err(CUDA_ERROR_INVALID_VALUE);
+    }
+    if info.required_threads.is_some_and(|required| required != request.block)
+        || threads > u64::from(info.max_threads_per_block)
+    {
+        return Err(CUDA_ERROR_INVALID_VALUE);
+    }
+    let dynamic = i64::from(request.shared_bytes);
+    let allowed = i64::from(function.settings.max_dynamic_shared_bytes.load(Ordering::Relaxed));
+    let most = if allowed > i64::from(limits::SHARED_PER_BLOCK_BYTES) {
+        i64::from(limits::SHARED_PER_BLOCK_OPTIN_BYTES)
+    } else {
+        i64::from(limits::SHARED_PER_BLOCK_BYTES)
+    };
+    if dynamic > allowed || dynamic + i64::from(info.static_shared_bytes) > most {
+        return Err(CUDA_ERROR_INVALID_VALUE);
+    }
+    if request.cooperative {
+        check_cooperative(request, function, threads)?;
+    }
+    Ok(())
+}
+
+/// All blocks of a cooperative grid are there at once.
+fn check_cooperative(request: &Request, function: &Function, threads: u64) -> Result {
+    let blocks = request.grid.iter().map(|side| u64::from(*side)).product::<u64>();
+    let each = occupancy::blocks_per_multiprocessor(function, threads as i32, request.shared_bytes as usize)?;
+    let room = each as u64 * machine::cores() as u64;
+    if blocks > room { Err(CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE) } else { Ok(()) }
+}
+
+/// The parameter block, read now: the program may change its values as soon as the call returns.
+fn parameters(request: &Request, function: &Function) -> Result<Vec<u8>> {
+    let mut block = vec![0; function.entry.param_bytes as usize];
+    if request.params != 0 && request.extra != 0 {
+        return Err(CUDA_ERROR_INVALID_VALUE);
+    }
+    if request.extra != 0 {
+        let buffer = extra_buffer(request.extra)?;
+        let kept = buffer.len().min(block.len());
+        block[..kept].copy_from_slice(&buffer[..kept]);
+        return Ok(block);
+    }
+    let parameters = &function.entry.params;
+    if request.params == 0 && !parameters.is_empty() {
+        return Err(CUDA_ERROR_INVALID_VALUE);
+    }
+    for (index, parameter) in parameters.iter().enumerate() {
+        let value = In::<u64>::at(request.params + 8 * index as u64).get()?;
+        if value == 0 {
+            return Err(CUDA_ERROR_INVALID_VALUE);
+        }
+        let (at, size) = (parameter.offset as usize, parameter.size as usize);
+        block[at..at + size].copy_from_slice(&bytes_at(value, size));
+    }
+    Ok(block)
+}
+
+fn extra_buffer(list: u64) -> Result<Vec<u8>> {
+    let (mut buffer, mut size) = (0, None);
+    for index in 0..EXTRAS_LIMIT {
+        let word = |offset: u64| In::<u64>::at(list + 16 * index + offset).get();
+        match word(0)? {
+            END => break,
+            BUFFER_POINTER => buffer = word(8)?,
+            BUFFER_SIZE => size = Some(In::<u64>::at(word(8)?).get()?),
+            _ => return Err(CUDA_ERROR_INVALID_VALUE),
+        }
+    }
+    match (buffer, size) {
+        (0, Some(0)) | (_, Some(0)) => Ok(Vec::new()),
+        (0, _) | (_, None) => Err(CUDA_ERROR_INVALID_VALUE),
+        (buffer, Some(size)) if size <= PARAMETERS_LIMIT => Ok(bytes_at(buffer, size as usize)),
+        _ => Err(CUDA_ERROR_INVALID_VALUE),
+    }
+}
+
+/// No kernel has more bytes of parameters.
+const PARAMETERS_LIMIT: u64 = 32_764;

@@ -1,0 +1,161 @@
+//! The header's structs, field by field, with every enum as the integer that it is in C: a program may write a number there that no
+//! header of ours knows. What a call does not look at is room.
+
+use cudarc::driver::sys;
+
+/// `CUdevprop`.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct DeviceProperties {
+    pub max_threads_per_block: i32,
+    pub max_threads_dim: [i32; 3],
+    pub max_grid_size: [i32; 3],
+    pub shared_mem_per_block: i32,
+    pub total_constant_memory: i32,
+    pub simd_width: i32,
+    pub mem_pitch: i32,
+    pub regs_per_block: i32,
+    pub clock_rate: i32,
+    pub texture_align: i32,
+}
+
+/// One side of `CUDA_MEMCPY2D`.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct Side2D {
+    pub x_bytes: u64,
+    pub y: u64,
+    pub memory_type: u32,
+    pub host: u64,
+    pub device: u64,
+    pub array: u64,
+    pub pitch: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct Memcpy2D {
+    pub from: Side2D,
+    pub to: Side2D,
+    pub width_bytes: u64,
+    pub height: u64,
+}
+
+/// One side of `CUDA_MEMCPY3D`, and of `CUDA_MEMCPY3D_PEER`, which has a context where the other is reserved.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct Side3D {
+    pub x_bytes: u64,
+    pub y: u64,
+    pub z: u64,
+    pub lod: u64,
+    pub memory_type: u32,
+    pub host: u64,
+    pub device: u64,
+    pub array: u64,
+    pub context: u64,
+    pub pitch: u64,
+    pub height: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct Memcpy3D {
+    pub from: Side3D,
+    pub to: Side3D,
+    pub width_bytes: u64,
+    pub height: u64,
+    pub depth: u64,
+}
+
+/// `CUmemLocation`.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct Location {
+    pub kind: u32,
+    pub id: i32,
+}
+
+/// `CUmemAllocationProp`.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct AllocationProp {
+    pub kind: u32,
+    pub handle_types: u32,
+    pub location: Location,
+    pub win32: u64,
+    pub compression: u8,
+    pub rdma_capable: u8,
+    pub usage: u16,
+    pub reserved: [u8; 4],
+}
+
+/// `CUmemAccessDesc`.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct AccessDesc {
+    pub location: Location,
+    pub flags: u32,
+}
+
+/// `CUlaunchConfig`.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct LaunchConfig {
+    pub grid: [u32; 3],
+    pub block: [u32; 3],
+    pub shared_bytes: u32,
+    pub stream: u64,
+    pub attributes: u64,
+    pub attribute_count: u32,
+}
+
+/// `CUlaunchAttribute`: its value is a union of 64 bytes.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct LaunchAttribute {
+    pub id: u32,
+    pub pad: u32,
+    pub value: [u32; 16],
+}
+
+/// `CUstreamBatchMemOpParams`: a union that begins with its tag. These are the fields of a wait and of a write.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct MemOp {
+    pub operation: u32,
+    pub flags_if_bare: u32,
+    pub address: u64,
+    pub value: u64,
+    pub flags: u32,
+    pub pad: u32,
+    pub alias: u64,
+    pub room: u64,
+}
+
+/// `CUctxCreateParams`.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct ContextParams {
+    pub affinities: u64,
+    pub affinity_count: i32,
+    pub graphics: u64,
+}
+
+macro_rules! same_size {
+    ($($ours:ty = $theirs:ty;)*) => { $(const _: () = assert!(size_of::<$ours>() == size_of::<$theirs>());)* };
+}
+
+same_size! {
+    DeviceProperties = sys::CUdevprop;
+    Memcpy2D = sys::CUDA_MEMCPY2D;
+    Memcpy3D = sys::CUDA_MEMCPY3D;
+    Memcpy3D = sys::CUDA_MEMCPY3D_PEER;
+    Location = sys::CUmemLocation;
+    AllocationProp = sys::CUmemAllocationProp;
+    AccessDesc = sys::CUmemAccessDesc;
+    LaunchConfig = sys::CUlaunchConfig;
+    LaunchAttribute = sys::CUlaunchAttribute;
+    MemOp = sys::CUstreamBatchMemOpParams;
+    ContextParams = sys::CUctxCreateParams;
+}
