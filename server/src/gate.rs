@@ -34,7 +34,7 @@ use handoff::HandOffSocket;
 pub use lifetime::Ended;
 use lifetime::Lifetime;
 use routes::Routes;
-use sessions::{Session, Sessions, first_cid};
+use sessions::{Session, Sessions, first_cid, printable};
 use supervisor::Supervisor;
 pub use workers::WorkerCommand;
 
@@ -204,7 +204,7 @@ impl Shared {
             return Answer::Refused(Refusal::Full { sessions: self.config.sessions_max as u32 });
         }
         // The boot id is compared and dropped; it need not be shown to whoever asks for the status.
-        let program = std::mem::take(&mut client.program);
+        let program = printable(&std::mem::take(&mut client.program));
         let shown = ClientInfo { program: program.clone(), pid: client.pid, ..ClientInfo::default() };
         match self.start_session(&client, shown, now) {
             Ok(admission) => {

@@ -131,6 +131,20 @@ fn a_worker_that_crashes_costs_one_session() {
 }
 
 #[test]
+fn a_worker_that_does_not_start_is_said_and_not_waited_for() {
+    let server = Server::start(&["--worker-program", "/no/such/worker"]);
+    assert!(matches!(refusal(&server.ticket, table()), DialError::WorkerFailed { .. }));
+    let server = Server::start(&["--worker-program", "/bin/false"]);
+    let start = Instant::now();
+    match refusal(&server.ticket, table()) {
+        DialError::SessionGone { why, .. } => assert_eq!(why, "its worker exited with status 1"),
+        other => panic!("{other}"),
+    }
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert_eq!(server.sessions(), 0);
+}
+
+#[test]
 fn a_newer_connection_of_a_session_closes_the_older() {
     let server = Server::start(&[]);
     let mut first = Client::new(&server.ticket);
@@ -174,7 +188,7 @@ fn a_session_that_ends_in_order_is_freed_at_once() {
     client.link.close(close::DONE, "done");
     until("the session is gone", || server.sessions() == 0);
     assert!(!process_lives(workers[0]));
-    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
 /// A process of this host in whose name a test speaks.
@@ -201,7 +215,7 @@ fn a_killed_client_is_freed_within_seconds_also_in_mid_kernel() {
         process.wait().unwrap();
         until("the session is gone", || server.sessions() == 0);
         assert!(!process_lives(workers[0]));
-        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     }
 }
 
@@ -215,7 +229,7 @@ fn a_silent_client_is_freed_after_the_grace() {
     until("it is seen to be silent", || !server.status().sessions[0].connected);
     until("the session is gone", || server.sessions() == 0);
     let freed = start.elapsed();
-    assert!(freed > Duration::from_secs(2) && freed < Duration::from_secs(10), "{freed:?}");
+    assert!(freed > Duration::from_secs(2) && freed < Duration::from_secs(15), "{freed:?}");
 }
 
 #[test]
@@ -244,6 +258,10 @@ fn workers_die_with_their_gate() {
     server.process.kill().unwrap();
     server.process.wait().unwrap();
     until("the worker is gone", || !process_lives(workers[0]));
+    // Nobody listens there any more. That is noticed long before the silence of half a minute.
+    let start = Instant::now();
+    assert!(matches!(client.end(), LinkError::Socket { .. }));
+    assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
 }
 
 #[test]

@@ -60,8 +60,19 @@ pub fn dial(ticket: &Ticket, purpose: Purpose) -> Result<Dialled, DialError> {
         }
         None => FIRST_EPOCH,
     };
-    let link = dial_worker(&ticket.address, gate.pipe.link.peer(), &admitted, epoch, until)?;
-    Ok(Dialled { link: Box::new(link), admitted })
+    match dial_worker(&ticket.address, gate.pipe.link.peer(), &admitted, epoch, until) {
+        Ok(link) => Ok(Dialled { link: Box::new(link), admitted }),
+        Err(error) => Err(gone(ticket, admitted.session).unwrap_or(error)),
+    }
+}
+
+/// The gate's word on a worker that does not answer, if it has one.
+fn gone(ticket: &Ticket, session: u64) -> Option<DialError> {
+    let until = Instant::now() + ADDRESS_TIMEOUT_MIN;
+    match GateConnection::open(ticket, Wish::Resume { session }, until).ok()? {
+        (_, Answer::Refused(refusal)) => Some(DialError::refused(ticket.address.clone(), 0, refusal)),
+        _ => None,
+    }
 }
 
 fn dial_worker(

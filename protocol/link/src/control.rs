@@ -11,16 +11,21 @@ use crate::client::GateConnection;
 /// A gate that does not answer within this time is as good as gone.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// One connection to the gate, for as many requests as wanted.
+/// Nobody drives the connection between two requests, so the gate takes it for dead after `SILENCE_MAX`.
+const DIAL_ANEW_AFTER: Duration = Duration::from_secs(10);
+
+/// A connection to the gate, for as many requests as wanted; renewed by itself where they are far apart.
 pub struct Control {
+    ticket: Ticket,
     gate: GateConnection,
+    asked: Instant,
 }
 
 impl Control {
     pub fn dial(ticket: &Ticket) -> Result<Self, DialError> {
         let (gate, answer) = GateConnection::open(ticket, Wish::Control, Instant::now() + ANSWER_TIMEOUT)?;
         match answer {
-            Answer::Control => Ok(Self { gate }),
+            Answer::Control => Ok(Self { ticket: ticket.clone(), gate, asked: Instant::now() }),
             Answer::Refused(refusal) => Err(DialError::refused(ticket.address.clone(), 0, refusal)),
             Answer::Admitted(_) => Err(gate.malformed("it took us for somebody else")),
         }
@@ -52,7 +57,11 @@ impl Control {
     }
 
     fn ask(&mut self, request: &ControlRequest) -> Result<ControlAnswer, DialError> {
-        let until = Instant::now() + ANSWER_TIMEOUT;
+        if self.asked.elapsed() > DIAL_ANEW_AFTER {
+            *self = Self::dial(&self.ticket)?;
+        }
+        self.asked = Instant::now();
+        let until = self.asked + ANSWER_TIMEOUT;
         self.gate.tell(request, until)?;
         self.gate.hear(until)
     }

@@ -72,7 +72,7 @@ pub enum DialError {
     Unresolved { address: String, error: String },
     #[error("no server at {address}: {error}")]
     Unreachable { address: String, error: String },
-    #[error("no answer from {address} within {} s", timeout.as_secs())]
+    #[error("no answer from {address} within {:.1} s", timeout.as_secs_f32())]
     TimedOut { address: String, timeout: Duration },
     #[error("the server at {address} broke the protocol: {what}")]
     Malformed { address: String, what: String },

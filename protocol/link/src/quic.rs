@@ -34,6 +34,9 @@ const BATCHES_PER_DRIVE: usize = 16;
 const TRAINS_PER_DRIVE: usize = 64;
 /// Sockets of one connection: that of the path in use, and newer ones that a client's move has brought.
 const SOCKETS_MAX: usize = 4;
+/// An established connection outlives an ICMP message, which anybody can send. That nothing listens there for so long, and
+/// nothing else is heard, is believed.
+const REFUSED_MAX: Duration = Duration::from_secs(2);
 /// How soon to try again when the kernel's send buffer was full.
 const SEND_AGAIN: Duration = Duration::from_millis(1);
 
@@ -51,6 +54,8 @@ pub struct QuicLink {
     connected: bool,
     ended: Option<LinkError>,
     deadline: Option<Instant>,
+    /// Since when nobody listens at the peer's address, by its host's word.
+    refused_since: Option<Instant>,
     /// What the kernel would not take yet.
     unsent: Option<Transmit>,
     sending: Vec<u8>,
@@ -105,6 +110,7 @@ impl QuicLink {
             connected: false,
             ended: None,
             deadline: Some(Instant::now()),
+            refused_since: None,
             unsent: None,
             sending: Vec::with_capacity(TRAIN_BYTES),
             receiving: vec![[0; TRAIN_BYTES]; BATCH].into_boxed_slice(),
@@ -210,10 +216,11 @@ impl QuicLink {
                 match self.sockets[index].receive(&mut buffers, &mut meta) {
                     Ok(count) => count,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                    Err(error) if self.is_passing(&error) => return Ok(()),
+                    Err(error) if self.is_passing(&error, now) => return Ok(()),
                     Err(error) => return Err(socket_error("receive", &error)),
                 }
             };
+            self.refused_since = None;
             for (meta, buffer) in meta.iter().zip(receiving.iter()).take(count) {
                 let ecn = meta.ecn.and_then(|ecn| quinn_proto::EcnCodepoint::from_bits(ecn as u8));
                 for datagram in buffer[..meta.len].chunks(meta.stride.max(1)) {
@@ -228,9 +235,12 @@ impl QuicLink {
         Ok(())
     }
 
-    /// An established connection outlives an ICMP message; only its silence ends it.
-    fn is_passing(&self, error: &io::Error) -> bool {
-        self.connected && error.kind() == io::ErrorKind::ConnectionRefused
+    /// Whether a socket's error may be temporary.
+    fn is_passing(&mut self, error: &io::Error, now: Instant) -> bool {
+        let since = *self.refused_since.get_or_insert(now);
+        error.kind() == io::ErrorKind::ConnectionRefused
+            && self.connected
+            && now.saturating_duration_since(since) < REFUSED_MAX
     }
 
     fn take_datagram(
@@ -322,7 +332,7 @@ impl QuicLink {
                     self.unsent = Some(transmit);
                     return Ok(true);
                 }
-                Err(error) if self.is_passing(&error) => {}
+                Err(error) if self.is_passing(&error, now) => {}
                 Err(error) => return Err(socket_error("send", &error)),
             }
         }

@@ -56,6 +56,10 @@ impl Drop for Place {
 
 /// Lets an incoming connection in, makes it prove its address, or turns it away.
 pub fn knock(shared: &Arc<Shared>, incoming: Incoming) {
+    // Its client came for a worker that has died meanwhile, and asks us next what became of it.
+    if shared.routes.is_ended(&incoming.orig_dst_cid()) {
+        return incoming.refuse();
+    }
     let address = incoming.remote_address().ip();
     let (total, here) = {
         let counts = shared.unproven.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -29,6 +29,7 @@ const SOCKETS_PER_SECOND_MAX: u32 = 8;
 
 /// Where a datagram goes.
 pub enum Direction {
+    /// Also a new connection for an ended session: the gate refuses it by `is_ended`.
     Gate,
     Worker {
         tag: Tag,
@@ -89,9 +90,16 @@ impl Routes {
             return Direction::Worker { tag };
         }
         match table.ended.iter().find(|(ended, _)| *ended == tag) {
-            Some((_, reset_key)) => Direction::Ended { reset: reset(datagram, reset_key) },
-            None => Direction::Gate,
+            Some((_, reset_key)) if datagram[0] & LONG_HEADER == 0 => {
+                Direction::Ended { reset: reset(datagram, reset_key) }
+            }
+            _ => Direction::Gate,
         }
+    }
+
+    /// Whether this connection ID would have led to a session that has ended.
+    pub fn is_ended(&self, cid: &[u8]) -> bool {
+        self.table().ended.iter().any(|(tag, _)| cid.starts_with(tag))
     }
 
     /// Whether the worker still lacks a socket for this source. `None` when it has had too many lately.
@@ -151,9 +159,6 @@ fn reset(datagram: &[u8], reset_key: &[u8; 32]) -> Option<Vec<u8>> {
     /// The least that RFC 9000 §10.3 allows, and more than which nothing is gained.
     const RESET_BYTES_MIN: usize = 21;
     const RESET_BYTES_MAX: usize = 43;
-    if datagram.first()? & LONG_HEADER != 0 {
-        return None;
-    }
     let cid = datagram.get(1..=DATA_CID_BYTES)?;
     let bytes = datagram.len().checked_sub(1)?.min(RESET_BYTES_MAX);
     if bytes < RESET_BYTES_MIN {
@@ -201,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_datagrams_of_an_ended_session_are_answered_with_a_reset() {
+    fn the_packets_of_an_ended_session_are_answered_with_a_reset_and_its_first_ones_refused() {
         let (routes, _worker, _) = routes();
         routes.end(TAG);
         let Direction::Ended { reset: Some(reset) } = routes.direction(&short()) else { panic!("no reset") };
@@ -209,7 +214,8 @@ mod tests {
         assert!(reset.len() < short().len() && reset[0] & 0xc0 == 0x40);
         assert_eq!(reset[reset.len() - 16..], token.as_ref()[..16]);
         assert!(matches!(routes.direction(&short()[..20]), Direction::Ended { reset: None }));
-        assert!(matches!(routes.direction(&long()), Direction::Ended { reset: None }));
+        assert!(matches!(routes.direction(&long()), Direction::Gate));
+        assert!(routes.is_ended(&long()[6..22]) && !routes.is_ended(&[0; 16]));
     }
 
     #[test]

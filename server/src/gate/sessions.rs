@@ -13,7 +13,7 @@ use super::routes::Tag;
 /// Ended sessions of which a client that comes back can still hear why.
 const ENDED_MAX: usize = 256;
 /// A worker's own words about its end are cut here.
-const WHY_BYTES_MAX: usize = 512;
+const WHY_CHARACTERS_MAX: usize = 200;
 
 pub struct Session {
     pub client: ClientInfo,
@@ -76,7 +76,7 @@ impl Sessions {
         if self.ended.len() == ENDED_MAX {
             self.ended.pop_front();
         }
-        self.ended.push_back((id, why.chars().take(WHY_BYTES_MAX / 4).collect()));
+        self.ended.push_back((id, printable(why).chars().take(WHY_CHARACTERS_MAX).collect()));
         Some(session)
     }
 
@@ -110,6 +110,11 @@ impl Sessions {
         };
         self.live.iter().map(status).collect()
     }
+}
+
+/// What a client or a worker calls something, without what could command the terminal that shows it.
+pub fn printable(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).collect()
 }
 
 /// The destination connection ID with which a data connection begins: the session's tag, then random bytes.
@@ -157,7 +162,7 @@ mod tests {
         for _ in 0..=ENDED_MAX {
             let id = sessions.next_id();
             sessions.insert(id, session(now));
-            assert!(sessions.end(id, "because").is_some());
+            assert!(sessions.end(id, "be\x1b\ncause").is_some());
         }
         assert!(sessions.end(1, "again").is_none() && sessions.is_empty());
         assert_eq!(sessions.why_ended(ENDED_MAX as u64 + 1), "because");

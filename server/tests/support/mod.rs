@@ -39,13 +39,15 @@ impl Server {
         fs::write(&driver, "").unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_farwarp-server"));
         command
-            .args(["--worker-program", env!("CARGO_BIN_EXE_farwarp-echo-worker")])
             .arg("--ticket-file")
             .arg(&ticket_file)
             .arg("--driver")
             .arg(&driver)
             .args(more)
             .stdin(Stdio::null());
+        if !more.contains(&"--worker-program") {
+            command.args(["--worker-program", env!("CARGO_BIN_EXE_farwarp-echo-worker")]);
+        }
         change(&mut command);
         let process = command.spawn().unwrap();
         until("the ticket is written", || ticket_file.exists());
