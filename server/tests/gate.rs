@@ -82,7 +82,7 @@ fn clients_that_come_at_once_get_their_own_datagrams_though_strangers_send_too()
         scope.spawn(move || {
             // Noise of every kind: too short, long header, short header, random tag.
             let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-            for round in 0u8.. {
+            for round in (0..=u8::MAX).cycle() {
                 let noise = vec![round; usize::from(round) * 5];
                 let _dropped = socket.send_to(&noise, &ticket.address);
                 thread::sleep(Duration::from_micros(300));
