@@ -33,10 +33,11 @@ pub struct Program<'a> {
     pub output: Option<BorrowedFd<'a>>,
 }
 
-/// The variables that a program of ours must not inherit: they were meant for the program that called CUDA.
+/// The variables that a program of ours must not inherit: they were meant for the program that called CUDA, or mark a server.
 pub fn is_foreign(name: &OsStr) -> bool {
     let name = name.as_bytes();
-    [&b"LD_PRELOAD"[..], b"LD_LIBRARY_PATH", b"LD_AUDIT"].contains(&name) || name.starts_with(b"CUDA_")
+    [&b"LD_PRELOAD"[..], b"LD_LIBRARY_PATH", b"LD_AUDIT", b"FARWARP_LEASE"].contains(&name)
+        || name.starts_with(b"CUDA_")
 }
 
 /// This process's environment without what is foreign.

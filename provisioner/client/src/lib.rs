@@ -15,6 +15,6 @@ mod time;
 mod wire;
 
 pub use client::{Client, ClientError, Lease, Starter};
-pub use paths::{Paths, PathsError};
+pub use paths::{Paths, PathsError, private_directory};
 pub use time::milliseconds;
 pub use wire::{Wire, WireError};

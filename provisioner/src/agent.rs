@@ -1,0 +1,191 @@
+//! The agent: one process a user, which keeps the leases and answers programs and commands over a socket.
+//!
+//! One thread accepts, one serves each connection, one keeps each lease, one reaps; they meet at the [`board`].
+
+mod board;
+mod desk;
+mod door;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use farwarp_agent_client::{Paths, Wire};
+use farwarp_protocol::agent::LEASES_MAX;
+
+use crate::clock::{Clock, SystemClock, boot_id};
+use crate::config::{Config, ConfigError};
+use crate::control::{Dialler, LinkDialler};
+use crate::keeper::{Keeper, Tools};
+use crate::ledger::{Ledger, LedgerError};
+use crate::places::State;
+use crate::provider::ProviderError;
+use crate::providers::{Built, Providers, UnknownProvider, local};
+use crate::reaper;
+use board::Board;
+use door::{Door, DoorError};
+
+/// An agent without a lease and without a client ends after this.
+pub const LINGER: Duration = Duration::from_secs(30);
+/// Between two looks whether somebody waits at the door, and whether there is still anything to do.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Between two searches for machines that nobody owns.
+const REAP_EVERY: Duration = Duration::from_secs(60);
+/// Connections at once. Each process that computes keeps one.
+const CONNECTIONS_MAX: usize = 1024;
+
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    #[error(transparent)]
+    Door(#[from] DoorError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// Why a client gets no lease.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    UnknownProvider(#[from] UnknownProvider),
+    #[error("{provider}: {error}")]
+    Provider { provider: String, error: ProviderError },
+    #[error("{provider} has nothing that fits")]
+    NothingFits { provider: String },
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error("{LEASES_MAX} leases are open; 'farwarp down' ends one")]
+    TooMany,
+    #[error("no name for the lease: {0}")]
+    Name(std::io::Error),
+}
+
+/// Everything that the agent's threads share.
+pub struct Agent {
+    paths: Paths,
+    board: Board,
+    ledger: Arc<Ledger>,
+    providers: Box<dyn Providers>,
+    dialler: Arc<dyn Dialler>,
+    clock: Arc<dyn Clock>,
+    boot_id: String,
+    began: Instant,
+    logs: std::path::PathBuf,
+}
+
+/// The agent of this user, until nobody needs one. Returns at once when another one serves already.
+pub fn run(paths: Paths, state: &State, linger: Duration) -> Result<(), AgentError> {
+    let Some(door) = Door::open(&paths)? else { return Ok(()) };
+    let places = state.local().map_err(DoorError::Exe)?;
+    let agent = Arc::new(Agent {
+        board: Board::default(),
+        ledger: Arc::new(Ledger::open(&state.dir)?),
+        providers: Box::new(Built { places }),
+        dialler: Arc::new(LinkDialler),
+        clock: Arc::new(SystemClock),
+        boot_id: boot_id(),
+        began: Instant::now(),
+        logs: state.logs(),
+        paths,
+    });
+    agent.resume()?;
+    let reaping = agent.clone();
+    std::thread::spawn(move || reaping.reap_forever());
+    agent.accept(door, linger)
+}
+
+impl Agent {
+    /// Goes on with what the last agent left.
+    fn resume(self: &Arc<Self>) -> Result<(), LedgerError> {
+        let config = Config::load(&self.paths).unwrap_or_default();
+        for record in self.ledger.unfinished()? {
+            tracing::info!(lease = record.id, "found {} in the ledger", record.state.name());
+            match self.tools(&record.provider, &config) {
+                Ok(tools) => self.keep(Keeper::resume(record, tools)),
+                Err(error) => tracing::error!(lease = record.id, "stays as it is: {error}"),
+            }
+        }
+        Ok(())
+    }
+
+    fn tools(&self, provider: &str, config: &Config) -> Result<Tools, UnknownProvider> {
+        Ok(Tools {
+            provider: self.providers.get(provider, config)?,
+            dialler: self.dialler.clone(),
+            ledger: self.ledger.clone(),
+            clock: self.clock.clone(),
+            boot_id: self.boot_id.clone(),
+        })
+    }
+
+    /// Starts the thread that carries a lease out.
+    fn keep(self: &Arc<Self>, keeper: Keeper) {
+        self.board.add(&keeper);
+        let agent = self.clone();
+        std::thread::spawn(move || agent.board.carry_out(keeper));
+    }
+
+    fn accept(self: Arc<Self>, door: Door, linger: Duration) -> Result<(), AgentError> {
+        let mut needed = Instant::now();
+        loop {
+            if let Some(connection) = door.next(LOOK_EVERY)? {
+                needed = Instant::now();
+                self.serve(connection);
+            }
+            if self.board.is_needed() {
+                needed = Instant::now();
+            }
+            if needed.elapsed() >= linger {
+                match door.close()? {
+                    // Who came at the last moment is served, and whoever comes next finds no socket and starts an agent of its own.
+                    Some(last) => {
+                        self.serve(last);
+                        while self.board.is_needed() {
+                            std::thread::sleep(LOOK_EVERY);
+                        }
+                    }
+                    None => tracing::info!("nobody needs an agent any more"),
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    fn serve(self: &Arc<Self>, connection: Wire) {
+        let Some(place) = self.board.enter(CONNECTIONS_MAX) else { return };
+        let agent = self.clone();
+        std::thread::spawn(move || {
+            desk::serve(&agent, connection);
+            agent.board.leave(place);
+        });
+    }
+
+    fn reap_forever(&self) {
+        loop {
+            self.reap();
+            std::thread::sleep(REAP_EVERY);
+        }
+    }
+
+    /// Destroys the machines with our tag that no lease accounts for, and returns how many.
+    fn reap(&self) -> usize {
+        let config = Config::load(&self.paths).unwrap_or_default();
+        let Ok(provider) = self.providers.get(local::NAME, &config) else { return 0 };
+        // Listed first: a lease that begins after it cannot be in the list.
+        let listed = match provider.list(self.ledger.owner()) {
+            Ok(listed) => listed,
+            Err(error) => {
+                tracing::warn!("list: {error}");
+                return 0;
+            }
+        };
+        let strays = self.board.with_claims(|claims| reaper::strays(&listed, self.ledger.owner(), claims));
+        for stray in &strays {
+            tracing::warn!("{stray} belongs to no lease and is destroyed");
+            if let Err(error) = provider.destroy(stray) {
+                tracing::error!("destroy {stray}: {error}");
+            }
+        }
+        strays.len()
+    }
+}

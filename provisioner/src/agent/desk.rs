@@ -1,0 +1,278 @@
+//! Serves one connection: hears the request and answers it, however long that takes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use farwarp_agent_client::{Wire, WireError};
+use farwarp_protocol::agent::{
+    AgentStatus, ClientStatus, LEASES_MAX, LeaseStatus, PROGRESS_EVERY_MS, Ready, Reply, Request,
+    WISH_BYTES_MAX, Wish,
+};
+use farwarp_protocol::ticket::Ticket;
+
+use super::board::Seat;
+use super::{Agent, OpenError};
+use crate::clock::Moment;
+use crate::config::{Config, Profile};
+use crate::cost::Meter;
+use crate::keeper::Keeper;
+use crate::lease::State;
+use crate::ledger::{Record, new_id};
+use crate::process::Process;
+use crate::provider::{Need, Offer, Order, Tag};
+use crate::providers::local;
+
+/// Who connects speaks at once; who does not is no client of ours.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// A client takes its answer at once.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A server that no agent speaks with and nobody computes on ends itself after this, or later if it may be quiet for longer.
+const IDLE_MIN: Duration = Duration::from_secs(10 * 60);
+
+pub fn serve(agent: &Arc<Agent>, wire: Wire) {
+    let wire = Arc::new(wire);
+    if let Err(error) = converse(agent, &wire) {
+        tracing::debug!("a connection ended: {error}");
+    }
+}
+
+fn converse(agent: &Arc<Agent>, wire: &Arc<Wire>) -> Result<(), WireError> {
+    wire.greet(Instant::now() + REQUEST_TIMEOUT)?;
+    match wire.receive(Instant::now() + REQUEST_TIMEOUT)? {
+        Request::Lease { program, wish } => lease(agent, wire, program, wish),
+        Request::Up { wish } => up(agent, wire, wish),
+        Request::Down { lease } => down(agent, wire, lease),
+        Request::Status => answer(wire, Reply::Status(status(agent))),
+    }
+}
+
+fn answer(wire: &Wire, reply: Reply) -> Result<(), WireError> {
+    wire.send(&reply, Instant::now() + ANSWER_TIMEOUT)
+}
+
+/// Gives the client a ticket, and keeps its place until it leaves.
+fn lease(agent: &Arc<Agent>, wire: &Arc<Wire>, program: String, wish: Wish) -> Result<(), WireError> {
+    let Some(process) = peer(wire) else { return answer(wire, Reply::Failed("who asks is unknown".into())) };
+    loop {
+        let (id, started) = match agent.find_or_open(&wish) {
+            Ok(found) => found,
+            Err(error) => return answer(wire, Reply::Failed(error.to_string())),
+        };
+        // It may have ended between the two steps; then there is another one, or a new one.
+        let Some(client) = agent.board.attach(&id, process, program.clone(), wish.quiet_ms, wire.clone())
+        else {
+            continue;
+        };
+        let served = wait_until_ready(agent, wire, &id, started).and_then(|reply| {
+            let is_ready = matches!(reply, Reply::Ready(_));
+            answer(wire, reply)?;
+            if is_ready { wait_until_it_leaves(wire) } else { Ok(()) }
+        });
+        agent.board.detach(&id, client);
+        return served;
+    }
+}
+
+fn up(agent: &Arc<Agent>, wire: &Arc<Wire>, wish: Wish) -> Result<(), WireError> {
+    match agent.find_or_open(&wish) {
+        Err(error) => answer(wire, Reply::Failed(error.to_string())),
+        Ok((id, started)) => {
+            agent.board.touch(&id, wish.quiet_ms);
+            let reply = wait_until_ready(agent, wire, &id, started)?;
+            answer(wire, reply)
+        }
+    }
+}
+
+/// The final answer; meanwhile the client hears that we live.
+fn wait_until_ready(agent: &Agent, wire: &Wire, id: &str, started: bool) -> Result<Reply, WireError> {
+    let every = Duration::from_millis(PROGRESS_EVERY_MS);
+    let mut said = Instant::now();
+    let mut inner = agent.board.lock();
+    loop {
+        match inner.seats.get(id) {
+            None => {
+                let why = inner.obituary(id).unwrap_or("it is gone");
+                return Ok(Reply::Failed(format!("no server: {why}")));
+            }
+            Some(seat) if !seat.record.state.is_promising() => {
+                let why = seat.record.state.end().unwrap_or("it ends");
+                return Ok(Reply::Failed(format!("no server: {why}")));
+            }
+            Some(Seat { record, ticket: Some(ticket), boot_ms, .. }) if record.state.serves() => {
+                return Ok(Reply::Ready(ready(record, ticket, *boot_ms, started)));
+            }
+            Some(_) => {}
+        }
+        if said.elapsed() >= every {
+            drop(inner);
+            answer(wire, Reply::StillWaiting)?;
+            said = Instant::now();
+            inner = agent.board.lock();
+        } else {
+            inner = agent.board.wait(inner, every.saturating_sub(said.elapsed()));
+        }
+    }
+}
+
+fn ready(record: &Record, ticket: &Ticket, boot_ms: Option<u64>, started: bool) -> Ready {
+    Ready {
+        lease: record.id.clone(),
+        ticket: ticket.to_string(),
+        provider: record.provider.clone(),
+        started,
+        boot_ms: boot_ms.unwrap_or_default(),
+    }
+}
+
+/// A client that holds a ticket has nothing more to say; that its connection ends is what we wait for.
+fn wait_until_it_leaves(wire: &Wire) -> Result<(), WireError> {
+    const A_DAY: Duration = Duration::from_secs(24 * 3600);
+    loop {
+        match wire.receive::<Request>(Instant::now() + A_DAY) {
+            Err(WireError::TimedOut) => {}
+            Err(WireError::Closed) => return Ok(()),
+            Err(error) => return Err(error),
+            Ok(_) => return Ok(()),
+        }
+    }
+}
+
+/// Ends one lease or all, and answers when they are gone.
+fn down(agent: &Arc<Agent>, wire: &Wire, lease: Option<String>) -> Result<(), WireError> {
+    let every = Duration::from_millis(PROGRESS_EVERY_MS);
+    let targets: Vec<String> = {
+        let inner = agent.board.lock();
+        inner.seats.keys().filter(|id| lease.as_ref().is_none_or(|wanted| *id == wanted)).cloned().collect()
+    };
+    if let (Some(lease), true) = (&lease, targets.is_empty()) {
+        return answer(wire, Reply::Failed(format!("there is no lease '{lease}'")));
+    }
+    for id in &targets {
+        agent.board.end(id, "asked to end");
+    }
+    loop {
+        let inner = agent.board.lock();
+        if !targets.iter().any(|id| inner.seats.contains_key(id)) {
+            break;
+        }
+        drop(agent.board.wait(inner, every));
+        answer(wire, Reply::StillWaiting)?;
+    }
+    if lease.is_none() {
+        let strays = agent.reap();
+        if strays > 0 {
+            answer(wire, Reply::Progress(format!("{strays} machines without a lease were destroyed")))?;
+        }
+    }
+    answer(wire, Reply::Down { gone: targets })
+}
+
+impl Agent {
+    /// A lease that fits the wish, and whether it was opened for it. Many who ask at once get the same one.
+    fn find_or_open(self: &Arc<Self>, wish: &Wish) -> Result<(String, bool), OpenError> {
+        let config = Config::load(&self.paths)?;
+        let profile = config.profile_for(wish)?;
+        let _alone = self.board.alone_in_opening();
+        let fits = |seat: &&Seat| {
+            let Record { provider, gpu, state, .. } = &seat.record;
+            *provider == profile.provider && *gpu == profile.gpu && state.is_promising()
+        };
+        {
+            let inner = self.board.lock();
+            if let Some(seat) = inner.seats.values().find(fits) {
+                return Ok((seat.record.id.clone(), false));
+            }
+            if inner.seats.len() >= LEASES_MAX {
+                return Err(OpenError::TooMany);
+            }
+        }
+        Ok((self.open(&config, &profile)?, true))
+    }
+
+    fn open(self: &Arc<Self>, config: &Config, profile: &Profile) -> Result<String, OpenError> {
+        let tools = self.tools(&profile.provider, config)?;
+        let need = Need { gpu: profile.gpu.clone(), ..Need::default() };
+        let provider = || profile.provider.clone();
+        let offers = tools
+            .provider
+            .offers(&need)
+            .map_err(|error| OpenError::Provider { provider: provider(), error })?;
+        let offer =
+            offers.into_iter().next().ok_or_else(|| OpenError::NothingFits { provider: provider() })?;
+        let record = self.record(config, profile, offer)?;
+        let id = record.id.clone();
+        // The intent is on disk before anything is asked of the provider.
+        self.keep(Keeper::open(record, tools)?);
+        Ok(id)
+    }
+
+    fn record(&self, config: &Config, profile: &Profile, offer: Offer) -> Result<Record, OpenError> {
+        let id = new_id().map_err(OpenError::Name)?;
+        let terms = &config.provider.local;
+        let order = Order {
+            tag: Tag { owner: self.ledger.owner().clone(), lease: id.clone() },
+            ttl: Duration::from_millis(terms.ttl),
+            idle: IDLE_MIN.max(Duration::from_millis(profile.quiet.saturating_mul(2))),
+            resume_grace: Duration::from_millis(terms.resume_grace),
+            lifetime: None,
+            environment: Default::default(),
+        };
+        Ok(Record {
+            id,
+            provider: profile.provider.clone(),
+            gpu: profile.gpu.clone(),
+            offer,
+            order,
+            rules: profile.rules(terms.boot_timeout),
+            state: State::Intent,
+            meter: Meter::default(),
+            metered: Moment::of(self.clock.as_ref(), &self.boot_id),
+            opened_wall_ms: self.clock.wall(),
+            closed_wall_ms: None,
+        })
+    }
+}
+
+fn status(agent: &Agent) -> AgentStatus {
+    let now = agent.clock.now();
+    let inner = agent.board.lock();
+    AgentStatus {
+        version: env!("CARGO_PKG_VERSION").into(),
+        pid: std::process::id(),
+        uptime_ms: agent.began.elapsed().as_millis() as u64,
+        leases: inner.seats.values().map(|seat| lease_status(agent, seat, now)).collect(),
+    }
+}
+
+fn lease_status(agent: &Agent, seat: &Seat, now: u64) -> LeaseStatus {
+    let record = &seat.record;
+    LeaseStatus {
+        id: record.id.clone(),
+        provider: record.provider.clone(),
+        offer: record.offer.description.clone(),
+        state: record.state.name().into(),
+        remote: record.state.remote().map(ToString::to_string),
+        address: seat.ticket.as_ref().map(|ticket| ticket.address.clone()),
+        clients: seat.clients.iter().map(client_status).collect(),
+        quiet_ms: record.rules.quiet_ms,
+        quiet_left_ms: record.state.quiet_left_ms(now, &record.rules),
+        cost: record.meter.cost(&record.offer.price),
+        log: Some(local::log_path(&agent.logs, &record.id).display().to_string()),
+        server: seat.server.clone(),
+    }
+}
+
+fn client_status(client: &super::board::Client) -> ClientStatus {
+    ClientStatus {
+        pid: client.process.pid,
+        program: client.program.chars().take(WISH_BYTES_MAX / 4).collect(),
+        attached_ms: client.since.elapsed().as_millis() as u64,
+    }
+}
+
+/// The process at the other end, by the kernel's word.
+fn peer(wire: &Wire) -> Option<Process> {
+    let peer = rustix::net::sockopt::socket_peercred(wire).ok()?;
+    Process::of(peer.pid.as_raw_nonzero().get() as u32)
+}

@@ -1,0 +1,146 @@
+//! What a lease costs, in whole micro-dollars, and what its time was spent on.
+
+use std::fmt;
+
+use farwarp_protocol::agent::Cost;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MicroDollars(pub u64);
+
+/// As the provider counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Price {
+    pub per_hour: MicroDollars,
+    /// Time is rounded up to whole multiples of this; 0 means not at all.
+    pub grain_ms: u64,
+    /// Less time than this is charged as this.
+    pub least_ms: u64,
+}
+
+/// Time by what it was spent on. All of it is paid for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meter {
+    pub boot_ms: u64,
+    pub busy_ms: u64,
+    pub idle_ms: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spent {
+    Boot,
+    Busy,
+    Idle,
+    /// Nothing is rented.
+    Nothing,
+}
+
+const HOUR_MS: u128 = 3_600_000;
+
+impl Price {
+    pub fn is_free(&self) -> bool {
+        self.per_hour.0 == 0
+    }
+
+    /// For a machine that existed this long. Rounded up, as bills are.
+    pub fn of(&self, ms: u64) -> MicroDollars {
+        let ms = ms.max(self.least_ms);
+        let charged = match self.grain_ms {
+            0 => ms,
+            grain => ms.div_ceil(grain).saturating_mul(grain),
+        };
+        let micro = (u128::from(self.per_hour.0) * u128::from(charged)).div_ceil(HOUR_MS);
+        MicroDollars(u64::try_from(micro).unwrap_or(u64::MAX))
+    }
+}
+
+impl Meter {
+    pub fn add(&mut self, spent: Spent, ms: u64) {
+        let counter = match spent {
+            Spent::Boot => &mut self.boot_ms,
+            Spent::Busy => &mut self.busy_ms,
+            Spent::Idle => &mut self.idle_ms,
+            Spent::Nothing => return,
+        };
+        *counter = counter.saturating_add(ms);
+    }
+
+    pub fn total_ms(&self) -> u64 {
+        self.boot_ms.saturating_add(self.busy_ms).saturating_add(self.idle_ms)
+    }
+
+    pub fn cost(&self, price: &Price) -> Cost {
+        // What was never rented was never charged, whatever the least is.
+        let spent = if self.total_ms() == 0 { MicroDollars(0) } else { price.of(self.total_ms()) };
+        Cost {
+            micro_dollars: spent.0,
+            micro_dollars_per_hour: price.per_hour.0,
+            boot_ms: self.boot_ms,
+            busy_ms: self.busy_ms,
+            idle_ms: self.idle_ms,
+        }
+    }
+}
+
+impl fmt::Display for MicroDollars {
+    /// Dollars with as many places as matter: $0.34, $0.0071.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (dollars, micro) = (self.0 / 1_000_000, self.0 % 1_000_000);
+        let places = format!("{micro:06}");
+        let kept = places.trim_end_matches('0').len().max(2);
+        write!(f, "${dollars}.{}", &places[..kept])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_is_rounded_up_to_the_grain_and_to_the_least() {
+        let hourly = MicroDollars(3_600_000);
+        let exact = Price { per_hour: hourly, grain_ms: 0, least_ms: 0 };
+        assert_eq!(exact.of(1), MicroDollars(1_000), "a millisecond at a dollar a second");
+        assert_eq!(
+            Price { per_hour: MicroDollars(1), ..exact }.of(1),
+            MicroDollars(1),
+            "a part is charged whole"
+        );
+        let per_minute = Price { grain_ms: 60_000, ..exact };
+        assert_eq!(per_minute.of(60_000), MicroDollars(60_000_000 / 1_000 * 1_000));
+        assert_eq!(per_minute.of(60_001), per_minute.of(120_000));
+        let least = Price { least_ms: 60_000, grain_ms: 1_000, ..exact };
+        assert_eq!(least.of(5), least.of(60_000));
+        assert_eq!(least.of(61_001), least.of(62_000));
+    }
+
+    #[test]
+    fn nothing_overflows() {
+        let dear = Price { per_hour: MicroDollars(u64::MAX), grain_ms: 7, least_ms: 0 };
+        assert_eq!(dear.of(u64::MAX), MicroDollars(u64::MAX));
+        let mut meter = Meter::default();
+        meter.add(Spent::Busy, u64::MAX);
+        meter.add(Spent::Busy, 1);
+        assert_eq!(meter.total_ms(), u64::MAX);
+    }
+
+    #[test]
+    fn every_second_that_exists_is_counted_once() {
+        let mut meter = Meter::default();
+        for (spent, ms) in
+            [(Spent::Nothing, 9), (Spent::Boot, 5), (Spent::Busy, 7), (Spent::Idle, 2), (Spent::Busy, 1)]
+        {
+            meter.add(spent, ms);
+        }
+        assert_eq!(meter, Meter { boot_ms: 5, busy_ms: 8, idle_ms: 2 });
+    }
+
+    #[test]
+    fn money_is_written_as_people_read_it() {
+        assert_eq!(MicroDollars(340_000).to_string(), "$0.34");
+        assert_eq!(MicroDollars(7_100).to_string(), "$0.0071");
+        assert_eq!(MicroDollars(12_000_000).to_string(), "$12.00");
+        assert_eq!(MicroDollars(1).to_string(), "$0.000001");
+    }
+}

@@ -1,0 +1,241 @@
+//! What is rented, on disk before it is rented: one file a lease, written anew as a whole, and a line in the history at its end.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Moment;
+use crate::cost::Meter;
+use crate::lease::{Rules, State};
+use crate::provider::{Offer, Order, Owner};
+
+/// Hexadecimal digits of an owner and of a lease's id.
+const ID_DIGITS: usize = 12;
+
+/// All that is needed to go on with a lease after any interruption. It holds no secret.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    pub id: String,
+    pub provider: String,
+    /// The GPU that was asked for.
+    pub gpu: Option<String>,
+    pub offer: Offer,
+    pub order: Order,
+    pub rules: Rules,
+    pub state: State,
+    pub meter: Meter,
+    /// Up to when the meter has counted.
+    pub metered: Moment,
+    /// Milliseconds since 1970.
+    pub opened_wall_ms: u64,
+    pub closed_wall_ms: Option<u64>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    #[error("{doing} {path}: {error}", path = path.display())]
+    Io { doing: &'static str, path: PathBuf, error: io::Error },
+    #[error("another agent keeps the leases in {path}", path = path.display())]
+    Locked { path: PathBuf },
+    #[error("{path} is no lease of ours: {error}", path = path.display())]
+    Malformed { path: PathBuf, error: serde_json::Error },
+}
+
+/// The leases of one state directory. Whoever has it open for writing is alone.
+pub struct Ledger {
+    dir: PathBuf,
+    owner: Owner,
+    disk: Box<dyn Disk>,
+    _lock: File,
+}
+
+/// The four steps of a durable write, each of which may be the last one before the power goes.
+pub trait Disk: Send + Sync {
+    fn write_and_sync(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    fn append_and_sync(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    fn sync_directory(&self, path: &Path) -> io::Result<()>;
+}
+
+impl Ledger {
+    pub fn open(state_dir: &Path) -> Result<Self, LedgerError> {
+        Self::open_on(state_dir, Box::new(RealDisk))
+    }
+
+    pub fn open_on(state_dir: &Path, disk: Box<dyn Disk>) -> Result<Self, LedgerError> {
+        let dir = state_dir.join("leases");
+        fs::create_dir_all(&dir).map_err(io_error("make", &dir))?;
+        let lock = lock(&state_dir.join("ledger.lock"))?;
+        let owner = owner(state_dir, disk.as_ref())?;
+        Ok(Self { dir, owner, disk, _lock: lock })
+    }
+
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// On return, the record survives a power cut. Until then the one before does.
+    pub fn write(&self, record: &Record) -> Result<(), LedgerError> {
+        let path = self.path(&record.id);
+        let bytes = serde_json::to_vec_pretty(record)
+            .map_err(|error| LedgerError::Malformed { path: path.clone(), error })?;
+        replace(self.disk.as_ref(), &path, &bytes)
+    }
+
+    /// Moves a lease that is gone into the history. Interrupted, it is done again, and the history may name it twice.
+    pub fn close(&self, record: &Record) -> Result<(), LedgerError> {
+        let history = self.history_path();
+        let mut line = serde_json::to_vec(record)
+            .map_err(|error| LedgerError::Malformed { path: history.clone(), error })?;
+        line.push(b'\n');
+        self.disk.append_and_sync(&history, &line).map_err(io_error("append to", &history))?;
+        let path = self.path(&record.id);
+        self.disk.remove(&path).map_err(io_error("remove", &path))?;
+        self.disk.sync_directory(&self.dir).map_err(io_error("sync", &self.dir))
+    }
+
+    /// The leases that were not gone when the last agent ended.
+    pub fn unfinished(&self) -> Result<Vec<Record>, LedgerError> {
+        read_unfinished(&self.dir)
+    }
+
+    fn path(&self, id: &str) -> PathBuf {
+        self.dir.join(format!("{id}.json"))
+    }
+
+    fn history_path(&self) -> PathBuf {
+        self.dir.join("history.jsonl")
+    }
+}
+
+/// The unfinished leases of a state directory, for those who only look.
+pub fn peek(state_dir: &Path) -> Result<Vec<Record>, LedgerError> {
+    read_unfinished(&state_dir.join("leases"))
+}
+
+/// The finished leases of a state directory, oldest first, each once.
+pub fn history(state_dir: &Path) -> Result<Vec<Record>, LedgerError> {
+    let path = state_dir.join("leases/history.jsonl");
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+        read => read.map_err(io_error("read", &path))?,
+    };
+    let mut records: Vec<Record> = vec![];
+    for line in text.lines() {
+        // A line that a power cut left half is followed by a whole one.
+        if let Ok(record) = serde_json::from_str::<Record>(line)
+            && !records.iter().any(|other| other.id == record.id)
+        {
+            records.push(record);
+        }
+    }
+    Ok(records)
+}
+
+fn read_unfinished(dir: &Path) -> Result<Vec<Record>, LedgerError> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+        read => read.map_err(io_error("read", dir))?,
+    };
+    let mut records = vec![];
+    for entry in entries {
+        let path = entry.map_err(io_error("read", dir))?.path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            let bytes = fs::read(&path).map_err(io_error("read", &path))?;
+            records.push(
+                serde_json::from_slice(&bytes).map_err(|error| LedgerError::Malformed { path, error })?,
+            );
+        }
+    }
+    records.sort_by(|a: &Record, b| (a.opened_wall_ms, &a.id).cmp(&(b.opened_wall_ms, &b.id)));
+    Ok(records)
+}
+
+/// The random name of this state directory, made at its first use.
+fn owner(state_dir: &Path, disk: &dyn Disk) -> Result<Owner, LedgerError> {
+    let path = state_dir.join("owner");
+    match fs::read_to_string(&path) {
+        Ok(text) if is_id(text.trim()) => return Ok(Owner(text.trim().to_owned())),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error("read", &path)(error)),
+        _ => {}
+    }
+    let owner = new_id().map_err(io_error("name", &path))?;
+    replace(disk, &path, owner.as_bytes())?;
+    Ok(Owner(owner))
+}
+
+/// Random, and short enough for every provider's field.
+pub fn new_id() -> io::Result<String> {
+    use io::Read;
+    let mut bytes = [0; ID_DIGITS / 2];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn is_id(text: &str) -> bool {
+    text.len() == ID_DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn lock(path: &Path) -> Result<File, LedgerError> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(io_error("open", path))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(LedgerError::Locked { path: path.to_owned() }),
+        Err(error) => Err(io_error("lock", path)(error.into())),
+    }
+}
+
+fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), LedgerError> {
+    let fresh = path.with_extension("fresh");
+    disk.write_and_sync(&fresh, bytes).map_err(io_error("write", &fresh))?;
+    disk.rename(&fresh, path).map_err(io_error("replace", path))?;
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    disk.sync_directory(dir).map_err(io_error("sync", dir))
+}
+
+struct RealDisk;
+
+impl Disk for RealDisk {
+    fn write_and_sync(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn append_and_sync(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+}
+
+fn io_error(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> LedgerError {
+    let path = path.to_owned();
+    move |error| LedgerError::Io { doing, path: path.clone(), error }
+}
