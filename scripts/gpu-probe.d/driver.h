@@ -36,7 +36,7 @@ typedef size_t (*CUoccupancyB2DSize)(int block_size);
 typedef struct { char bytes[16]; } CUuuid;
 typedef struct { char reserved[64]; } CUipcMemHandle, CUipcEventHandle;
 typedef struct { unsigned char reserved[64]; } CUmemPoolPtrExportData;
-typedef struct { int values[10]; } CUdevprop;
+typedef struct { int values[14]; } CUdevprop;
 typedef struct { CUmemLocationType type; int id; } CUmemLocation;
 typedef struct { CUmemLocation location; CUmemAccess_flags flags; } CUmemAccessDesc;
 

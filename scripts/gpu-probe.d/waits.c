@@ -10,7 +10,7 @@
 #include "operations.h"
 #include "record.h"
 
-enum { BUSY_MS = 60, SETTLE_US = 3000, ROW_LIMIT_MS = 8000, NOT_READY = 600 };
+enum { BUSY_MS = 50, SETTLE_US = 3000, ROW_LIMIT_MS = 8000, NOT_READY = 600 };
 
 static const struct situation {
     const char *name;
