@@ -47,7 +47,7 @@ codes! {
 }
 
 /// After these "the process must be terminated and relaunched", as cuda.h says of each; the parity test reads it there.
-/// 911 (stream detached) is of this kind only when it comes asynchronously.
+/// 911 (an external device failed) is of this kind only when it comes asynchronously.
 pub const PROCESS_FATAL: &[Code] = &[226, 700, 702, 714, 715, 716, 717, 718, 719, 721, 810];
 
 /// After these "the context must be destroyed".

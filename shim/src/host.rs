@@ -13,7 +13,7 @@ pub static SHIM: ShimHost = ShimHost;
 
 impl Host for ShimHost {
     fn driver_version(&self) -> u32 {
-        shim().map_or(0, |shim| shim.snapshot.driver_version as u32)
+        crate::state::server().map_or(0, |shim| shim.snapshot.driver_version as u32)
     }
 
     fn visible_devices(&self) -> Vec<DeviceIdentity> {

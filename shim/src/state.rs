@@ -32,7 +32,9 @@ pub struct Shim {
 }
 
 static SHIM: AtomicPtr<Shim> = AtomicPtr::new(std::ptr::null_mut());
-static INITIALIZING: Mutex<Option<Code>> = Mutex::new(None);
+/// Held while the first thread connects; what it holds is why that failed.
+static CONNECTING: Mutex<Option<Code>> = Mutex::new(None);
+static INITIALIZED: AtomicBool = AtomicBool::new(false);
 static FORKED: AtomicBool = AtomicBool::new(false);
 static ENDED: AtomicBool = AtomicBool::new(false);
 /// What a forked child must close, so that the agent and the server do not take it for its parent.
@@ -40,6 +42,11 @@ static NOT_FOR_CHILDREN: [AtomicI32; 8] = [const { AtomicI32::new(-1) }; 8];
 
 /// The shim, once cuInit has succeeded in this very process.
 pub fn shim() -> Result<&'static Shim, Code> {
+    if INITIALIZED.load(Ordering::Acquire) { connected() } else { Err(CUDA_ERROR_NOT_INITIALIZED) }
+}
+
+/// The shim, if it has a server.
+fn connected() -> Result<&'static Shim, Code> {
     let shim = SHIM.load(Ordering::Acquire);
     if shim.is_null() {
         return Err(CUDA_ERROR_NOT_INITIALIZED);
@@ -51,22 +58,34 @@ pub fn shim() -> Result<&'static Shim, Code> {
     Ok(unsafe { &*shim })
 }
 
-/// cuInit. A failure is remembered, as the driver does: whatever was missing will not come by asking again.
+/// cuInit.
 pub fn init(flags: u32) -> Result<(), Code> {
     if flags != 0 {
         return Err(CUDA_ERROR_INVALID_VALUE);
     }
+    let shim = server()?;
+    if shim.visible.is_empty() {
+        return Err(CUDA_ERROR_NO_DEVICE);
+    }
+    INITIALIZED.store(true, Ordering::Release);
+    Ok(())
+}
+
+/// The shim, which the first call that needs a server connects: cuInit, or the question for the driver's version before it,
+/// whose answer must stay true for the life of the process. A failure is remembered, as the driver does: whatever was
+/// missing will not come by asking again.
+pub fn server() -> Result<&'static Shim, Code> {
     if FORKED.load(Ordering::Relaxed) {
         return Err(CUDA_ERROR_NOT_INITIALIZED);
     }
-    let mut failed = lock(&INITIALIZING);
-    if !SHIM.load(Ordering::Acquire).is_null() {
-        return Ok(());
+    let mut failed = lock(&CONNECTING);
+    if SHIM.load(Ordering::Acquire).is_null() {
+        if let Some(code) = *failed {
+            return Err(code);
+        }
+        start().inspect_err(|code| *failed = Some(*code))?;
     }
-    if let Some(code) = *failed {
-        return Err(code);
-    }
-    start().inspect_err(|code| *failed = Some(*code))
+    connected()
 }
 
 fn start() -> Result<(), Code> {
@@ -78,10 +97,6 @@ fn start() -> Result<(), Code> {
             complain(&error.to_string());
             error.code()
         })?;
-    if visible.is_empty() {
-        remote.goodbye();
-        return Err(CUDA_ERROR_NO_DEVICE);
-    }
     for (place, fd) in NOT_FOR_CHILDREN.iter().zip(not_for_children) {
         place.store(fd, Ordering::Relaxed);
     }
@@ -124,6 +139,7 @@ extern "C" fn in_the_child() {
         return;
     }
     FORKED.store(true, Ordering::Relaxed);
+    INITIALIZED.store(false, Ordering::Relaxed);
     for place in &NOT_FOR_CHILDREN {
         let fd = place.swap(-1, Ordering::Relaxed);
         if fd >= 0 {
@@ -136,7 +152,7 @@ extern "C" fn in_the_child() {
 /// The program ends: what it told is sent, the server hears of it, and the bill is written.
 extern "C" fn at_exit() {
     let _ = std::panic::catch_unwind(|| {
-        let Ok(shim) = shim() else { return };
+        let Ok(shim) = connected() else { return };
         let (_, link) = shim.remote.traffic();
         shim.remote.goodbye();
         ENDED.store(true, Ordering::Relaxed);

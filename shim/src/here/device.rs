@@ -10,8 +10,8 @@ use farwarp_protocol::error::{CUDA_ERROR_INVALID_DEVICE, CUDA_ERROR_INVALID_VALU
 use farwarp_protocol::snapshot::DeviceSnapshot;
 use std::ffi::{CStr, c_char, c_void};
 
-/// What `cuDriverGetVersion` says before any server was asked: the version of the header that the table was made from.
-const VERSION_BEFORE_INIT: i32 = 13_000;
+/// What `cuDriverGetVersion`, which never fails, says where there is no server.
+const VERSION_WITHOUT_SERVER: i32 = 13_000;
 
 /// Attributes that promise what remoting cannot keep, or what is not built yet. They are 0, whatever the device says.
 pub const DENIED_ATTRIBUTES: &[(CUdevice_attribute, &str)] = &[
@@ -44,7 +44,10 @@ pub unsafe fn cuInit(flags: u32) -> Result<(), Code> {
 }
 
 pub unsafe fn cuDriverGetVersion(version: *mut i32) -> Result<(), Code> {
-    let known = shim().map_or(VERSION_BEFORE_INIT, |shim| shim.snapshot.driver_version);
+    if version.is_null() {
+        return Err(CUDA_ERROR_INVALID_VALUE);
+    }
+    let known = state::server().map_or(VERSION_WITHOUT_SERVER, |shim| shim.snapshot.driver_version);
     unsafe { give(version, known) }
 }
 
