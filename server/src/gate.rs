@@ -22,7 +22,7 @@ use farwarp_link::tls;
 use farwarp_protocol::admission::{
     Admission, Answer, ClientInfo, PROGRAM_BYTES_MAX, Refusal, ServerStatus, TAG_BYTES, close,
 };
-use farwarp_protocol::handoff::{Start, ToWorker};
+use farwarp_protocol::handoff::Start;
 use farwarp_protocol::ticket::{Secret, Ticket};
 use quinn::{Endpoint, ServerConfig, TokioRuntime, VarInt};
 use tokio::signal::unix::{SignalKind, signal};
@@ -228,7 +228,6 @@ impl Shared {
             (KeyPair::generate(), keys::random::<TAG_BYTES>(), keys::random(), keys::random());
         let silence = settings::silence_for(self.config.resume_grace);
         let id = self.sessions().next_id();
-        let (child, channel) = self.config.worker.start()?;
         let start = Start {
             session: id,
             tag,
@@ -239,7 +238,7 @@ impl Shared {
             silence_ms: silence.as_millis() as u64,
             driver: self.config.driver.path.to_string_lossy().into_owned(),
         };
-        channel.send(&ToWorker::Start(start), None).map_err(io::Error::other)?;
+        let (child, channel) = self.config.worker.start(start)?;
         let to_worker = std::os::fd::AsFd::as_fd(&channel).try_clone_to_owned()?;
         let end = Arc::new(Notify::new());
         let supervisor = Supervisor::new(self.clone(), id, child, channel, client, end.clone())?;

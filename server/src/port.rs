@@ -68,7 +68,6 @@ pub struct WorkerPort {
     epoch: u32,
     watch: Arc<Watch>,
     counters: Arc<Counters>,
-    told_state: ConnectionState,
     told_at: Instant,
     reported: Instant,
     born: Instant,
@@ -83,6 +82,7 @@ impl WorkerPort {
         let silence = Duration::from_millis(start.silence_ms);
         let secrets =
             SessionSecrets::new(start.session, start.tag, Secret(start.key), start.reset_key, silence, &pair);
+        let to_gate = channel.as_fd().try_clone_to_owned().map_err(ChannelError::Io)?;
         let now = Instant::now();
         let port = Self {
             channel,
@@ -91,9 +91,8 @@ impl WorkerPort {
             unproven: Vec::new(),
             current: None,
             epoch: 0,
-            watch: Arc::new(Watch::default()),
+            watch: Arc::new(Watch::new(to_gate)),
             counters: Arc::new(Counters::new(now)),
-            told_state: ConnectionState::Never,
             told_at: now,
             reported: now,
             born: now,
@@ -139,7 +138,7 @@ impl WorkerPort {
     /// When `poll` must be called at the latest.
     pub fn timeout(&self) -> Option<Instant> {
         let unproven = self.unproven.iter().filter_map(|accepting| accepting.link().timeout());
-        let state = (self.watch.state() != self.told_state).then_some(self.told_at + TELL_AGAIN);
+        let state = self.watch.is_untold().then_some(self.told_at + TELL_AGAIN);
         let report = self.counters.changed().then_some(self.reported + REPORT_INTERVAL);
         unproven.chain(state).chain(report).chain(self.client_deadline()).min()
     }
@@ -209,14 +208,11 @@ impl WorkerPort {
         NewConnection { link: Box::new(link), epoch }
     }
 
-    /// Tells the gate what has changed. A gate that does not keep up hears of it a little later.
+    /// Tells the gate what it has not heard yet. A gate that does not keep up hears of it a little later.
     fn report(&mut self, now: Instant) -> Result<(), PortError> {
-        let state = self.watch.state();
-        if state != self.told_state && now.saturating_duration_since(self.told_at) >= TELL_AGAIN {
+        if self.watch.is_untold() && now.saturating_duration_since(self.told_at) >= TELL_AGAIN {
             self.told_at = now;
-            if self.tell(&state.message())? {
-                self.told_state = state;
-            }
+            self.watch.tell_again();
         }
         if self.counters.changed() && now.saturating_duration_since(self.reported) >= REPORT_INTERVAL {
             let activity = self.counters.take(now);

@@ -219,6 +219,28 @@ fn a_killed_client_is_freed_within_seconds_also_in_mid_kernel() {
     }
 }
 
+/// A client whose process the gate cannot see.
+fn from_another_host() -> ClientInfo {
+    ClientInfo { boot_id: "another host".into(), ..client_info(table()) }
+}
+
+#[test]
+fn a_client_of_another_host_that_ends_in_mid_kernel_is_freed_too() {
+    let server = Server::start(&["--resume-grace", "2s"]);
+    for silent in [false, true] {
+        let mut client = Client::with(&server.ticket, from_another_host());
+        client.hear_epoch(1);
+        client.say(b"endless kernel, beating heart");
+        let start = Instant::now();
+        if !silent {
+            client.link.close(close::DONE, "done");
+        }
+        until("the session is gone", || server.sessions() == 0);
+        let (freed, limit) = (start.elapsed(), if silent { 15 } else { 5 });
+        assert!(freed < Duration::from_secs(limit), "{freed:?}");
+    }
+}
+
 #[test]
 fn a_silent_client_is_freed_after_the_grace() {
     let server = Server::start(&["--resume-grace", "2s"]);

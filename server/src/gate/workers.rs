@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 
+use farwarp_protocol::handoff::{Start, ToWorker};
 use rustix::process::{Pid, Signal, kill_process_group};
-use std::os::unix::process::ExitStatusExt;
 use tokio::process::{Child, Command};
 
 use crate::port::Channel;
@@ -31,8 +32,10 @@ impl WorkerCommand {
 
     /// A process in a group of its own, which holds no descriptor of ours but its end of the socketpair. It sees to it
     /// itself that it dies with us (`worker_process`), before anything else.
-    pub fn start(&self) -> io::Result<(Child, Channel)> {
+    pub fn start(&self, first: Start) -> io::Result<(Child, Channel)> {
         let (ours, theirs) = Channel::pair()?;
+        // Before the worker runs: one that ends at once must not turn this into an error of the socketpair.
+        ours.send(&ToWorker::Start(first), None).map_err(io::Error::other)?;
         let child = Command::new(&self.program)
             .arg0("farwarp-worker")
             .args(&self.arguments)

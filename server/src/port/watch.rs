@@ -1,13 +1,15 @@
 //! What the port must know of a connection that the worker's loop drives, and of the calls that it makes.
 
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use farwarp_link::quic::QuicLink;
 use farwarp_link::{Link, LinkError, LinkStats};
 use farwarp_protocol::handoff::{Activity, FromWorker};
+
+use super::channel::{self, ChannelError};
 
 /// How the newest data connection stands.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,34 +27,77 @@ pub enum ConnectionState {
 }
 
 impl ConnectionState {
-    pub(super) fn message(&self) -> FromWorker {
+    fn message(&self) -> FromWorker {
         match self {
             Self::Never => FromWorker::Disconnected { why: "the client has not come yet".into() },
             Self::Connected { epoch } => FromWorker::Connected { epoch: *epoch },
+            Self::Lost { error, .. } if error.is_orderly_end() => {
+                FromWorker::Ended { why: "the client is done".into() }
+            }
             Self::Lost { error, .. } => FromWorker::Disconnected { why: error.to_string() },
         }
     }
 }
 
 /// Shared by the port and the links that it gave out.
+///
+/// It tells the gate by itself, from whichever thread drives the link: the worker's loop may sit in a driver call that
+/// never returns, and then only the gate can end the session.
+pub struct Watch {
+    known: Mutex<Known>,
+    to_gate: OwnedFd,
+}
+
 #[derive(Default)]
-pub struct Watch(Mutex<ConnectionState>);
+struct Known {
+    state: ConnectionState,
+    untold: bool,
+}
 
 impl Watch {
+    pub(super) fn new(to_gate: OwnedFd) -> Self {
+        Self { known: Mutex::default(), to_gate }
+    }
+
     pub fn state(&self) -> ConnectionState {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.known().state.clone()
     }
 
     pub(super) fn connected(&self, epoch: u32) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ConnectionState::Connected { epoch };
+        self.change(&mut self.known(), ConnectionState::Connected { epoch });
     }
 
     /// Only the newest connection's end counts.
     fn lost(&self, epoch: u32, since: Instant, error: &LinkError) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if *state == (ConnectionState::Connected { epoch }) {
-            *state = ConnectionState::Lost { epoch, since, error: error.clone() };
+        let mut known = self.known();
+        if known.state == (ConnectionState::Connected { epoch }) {
+            self.change(&mut known, ConnectionState::Lost { epoch, since, error: error.clone() });
         }
+    }
+
+    /// Whether the gate could not take the last change.
+    pub(super) fn is_untold(&self) -> bool {
+        self.known().untold
+    }
+
+    pub(super) fn tell_again(&self) {
+        let mut known = self.known();
+        if known.untold {
+            known.untold = self.tell(&known.state).is_err();
+        }
+    }
+
+    fn change(&self, known: &mut Known, state: ConnectionState) {
+        known.untold = self.tell(&state).is_err();
+        known.state = state;
+    }
+
+    fn tell(&self, state: &ConnectionState) -> Result<(), ChannelError> {
+        channel::send(self.to_gate.as_fd(), &state.message(), None)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -58,7 +58,7 @@ fn echo(link: &mut dyn Link, unsent: &mut Vec<u8>, now: Instant) -> Result<u64, 
     link.drive(now)?;
     let mut buffer = [0; 64 << 10];
     let count = link.read(&mut buffer)?;
-    obey(&buffer[..count]);
+    obey(&buffer[..count], link);
     unsent.extend_from_slice(&buffer[..count]);
     let written = link.write(unsent)?;
     unsent.drain(..written);
@@ -66,11 +66,16 @@ fn echo(link: &mut dyn Link, unsent: &mut Vec<u8>, now: Instant) -> Result<u64, 
     Ok(count as u64)
 }
 
-fn obey(words: &[u8]) {
+fn obey(words: &[u8], link: &mut dyn Link) {
     match words {
         b"crash" => std::process::abort(),
         b"endless kernel" => loop {
             std::thread::sleep(Duration::from_secs(1));
+        },
+        // What a worker does whose executor sits in the driver while another thread keeps the connection alive.
+        b"endless kernel, beating heart" => loop {
+            let _ended = link.drive(Instant::now());
+            std::thread::sleep(Duration::from_millis(20));
         },
         _ => {}
     }
