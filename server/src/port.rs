@@ -252,6 +252,7 @@ impl WorkerPort {
         match self.watch.state() {
             ConnectionState::Never => Some(self.born + FIRST_CONNECTION_TIMEOUT),
             ConnectionState::Connected { .. } => None,
+            ConnectionState::Lost { since, error, .. } if error.is_orderly_end() => Some(since),
             ConnectionState::Lost { since, .. } => Some(since + self.grace),
         }
     }

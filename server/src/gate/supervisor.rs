@@ -22,7 +22,7 @@ use crate::port::{Channel, ChannelError, FIRST_CONNECTION_TIMEOUT};
 /// The worker keeps these times itself; the gate ends a worker that did not, a little later.
 const SLACK: Duration = Duration::from_secs(1);
 /// How long a worker may take to exit once its session is over, before it is killed. A kernel that runs does not count.
-const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
+const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Messages of one worker taken at a time.
 const MESSAGES_MAX: usize = 64;
 
