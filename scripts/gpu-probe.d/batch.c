@@ -1,11 +1,9 @@
 #define _GNU_SOURCE
 #include "batch.h"
 
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,26 +28,34 @@ static void run_rows(const struct batch *batch, unsigned first) {
     }
 }
 
-/* Waits for the child's end; false if it stayed at one row for too long, and is now killed. */
-static bool watch(pid_t child, unsigned row_limit_ms) {
-    int process = syscall(SYS_pidfd_open, child, 0);
-    struct pollfd ended = {.fd = process, .events = POLLIN};
-    unsigned seen = progress->row;
-    bool in_time = true;
-    while (in_time && poll(&ended, 1, progress->started ? row_limit_ms : START_LIMIT_MS) == 0) {
-        in_time = progress->row != seen;
-        seen = progress->row;
-    }
-    if (!in_time) kill(child, SIGKILL);
-    close(process);
-    return in_time;
+/* Whether the child has come further; while the driver starts, it has its own time. */
+struct watched { unsigned row; double until_us; };
+
+static bool came_further(void *argument) {
+    struct watched *watched = argument;
+    if (!progress->started) return now_us() < watched->until_us;
+    bool further = progress->row != watched->row;
+    watched->row = progress->row;
+    return further;
 }
 
-const char *how_it_ended(int child, bool in_time) {
+/* By asking now and then: a pidfd is not to be had on every kernel that lends a GPU. */
+const char *await_child(int child, unsigned limit_ms, bool (*advanced)(void *), void *argument) {
+    enum { PAUSE_US = 500 };
     static char text[64];
     int status = 0;
-    waitpid(child, &status, 0);
-    if (!in_time) return "timeout";
+    bool late = false;
+    double last = now_us();
+    while (waitpid(child, &status, WNOHANG) == 0) {
+        if (advanced && advanced(argument)) last = now_us();
+        late = now_us() - last > limit_ms * 1e3;
+        if (late) {
+            kill(child, SIGKILL);
+            waitpid(child, &status, 0);
+            return "timeout";
+        }
+        usleep(PAUSE_US);
+    }
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return NULL;
     if (WIFSIGNALED(status)) snprintf(text, sizeof text, "crashed: signal %d", WTERMSIG(status));
     else snprintf(text, sizeof text, "exited: status %d", WEXITSTATUS(status));
@@ -78,7 +84,8 @@ void run_batch(const struct batch *batch) {
             run_rows(batch, next);
             _exit(0); /* without the driver's exit handlers: what they do is no part of a row */
         }
-        const char *fate = how_it_ended(child, watch(child, batch->row_limit_ms));
+        struct watched watched = {next, now_us() + START_LIMIT_MS * 1e3};
+        const char *fate = await_child(child, batch->row_limit_ms, came_further, &watched);
         if (fate && progress->row < batch->count) record_text(batch->name(progress->row), fate);
         if (progress->unprepared) next = leave_group(batch, next);
         else next = progress->row + (fate ? 1 : 0);

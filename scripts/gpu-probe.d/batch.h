@@ -20,5 +20,6 @@ struct batch {
 
 void run_batch(const struct batch *batch);
 
-/* How a child ended, as text; null if in order. Waits for it. */
-const char *how_it_ended(int child, bool in_time);
+/* Waits for a child, which is killed if it is not done within limit_ms of the last time that advanced(argument) was true
+ * (null: never). How it ended, as text; null if in order. */
+const char *await_child(int child, unsigned limit_ms, bool (*advanced)(void *), void *argument);

@@ -10,7 +10,7 @@
 #include "names.h"
 #include "record.h"
 
-enum { CASE_LIMIT_MS = 20000, ERRORS_ASKED = 1001 };
+enum { CASE_LIMIT_MS = 10000, ERRORS_ASKED = 1001 };
 
 static void error_names(void *nothing) {
     (void)nothing;
@@ -34,8 +34,9 @@ static void context_properties(void *nothing) {
     size_t free_bytes = 0, total_bytes = 0;
     unsigned long long id = 0, stream_id = 0, other_id = 0;
     CUmoduleLoadingMode mode = 0;
-    CUdevprop prop = {{0}};
+    CUdevprop prop;
     (void)nothing;
+    memset(&prop, 0, sizeof prop);
     CALL(cuInit, 0);
     begin("context/primary state before");
     put_code("code", CALL(cuDevicePrimaryCtxGetState, 0, &flags, &active));

@@ -2,13 +2,10 @@
 #include "record.h"
 
 #include <dlfcn.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -110,12 +107,7 @@ bool in_child(const char *name, unsigned limit_ms, void (*body)(void *), void *a
         body(argument);
         _exit(0); /* without the driver's exit handlers: what they do is no part of the case */
     }
-    int process = syscall(SYS_pidfd_open, child, 0);
-    struct pollfd ended = {.fd = process, .events = POLLIN};
-    bool late = poll(&ended, 1, limit_ms) == 0;
-    if (late) kill(child, SIGKILL);
-    close(process);
-    const char *fate = how_it_ended(child, !late);
+    const char *fate = await_child(child, limit_ms, NULL, NULL);
     if (!fate) return true;
     begin("%s", name);
     put_text("code", fate);

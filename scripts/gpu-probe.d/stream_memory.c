@@ -10,7 +10,7 @@
 #include "fixture.h"
 #include "record.h"
 
-enum { CASE_LIMIT_MS = 20000, PATIENCE_MS = 100, NOT_READY = 600 };
+enum { CASE_LIMIT_MS = 8000, PATIENCE_MS = 100, NOT_READY = 600 };
 
 /* The words that the cases wait for and write to. */
 static volatile unsigned long long *word; /* pinned */

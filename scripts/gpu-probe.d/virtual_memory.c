@@ -12,7 +12,7 @@
 #include "fixture.h"
 #include "record.h"
 
-enum { CASE_LIMIT_MS = 20000, DESCRIPTOR = 1, FABRIC = 8 };
+enum { CASE_LIMIT_MS = 10000, DESCRIPTOR = 1, FABRIC = 8 };
 #define STEP(name, call) record_code(name, call)
 
 static const CUmemAccessDesc READ_WRITE = {.location = {.type = 1}, .flags = 3}, READ_ONLY = {.location = {.type = 1}, .flags = 1};
