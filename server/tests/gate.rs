@@ -7,10 +7,12 @@ use std::fs;
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use farwarp_link::keys::KeyPair;
 use farwarp_link::{ClientInfo, Control, DialError, LinkError, Purpose, client_info, dial, start_ticks};
 use farwarp_protocol::admission::close;
 use farwarp_protocol::ticket::{KeyPin, Secret, Ticket};
@@ -53,6 +55,38 @@ fn nobody_at_the_address_is_said_at_once() {
     assert!(start.elapsed() < Duration::from_secs(2));
     let unknown = Ticket { address: "no-such-host.invalid:1".into(), ..ticket };
     assert!(matches!(refusal(&unknown, 0), DialError::Unresolved { .. }));
+}
+
+/// A QUIC server with the right key that speaks the protocol's next version.
+fn server_of_another_version() -> (quinn::Endpoint, Ticket) {
+    use quinn::rustls::{
+        crypto::ring, pki_types, server::AlwaysResolvesServerRawPublicKeys, sign::CertifiedKey,
+    };
+    let pair = KeyPair::generate();
+    let key = ring::sign::any_eddsa_type(&pki_types::PrivatePkcs8KeyDer::from(pair.pkcs8())).unwrap();
+    let public = key.public_key().unwrap().as_ref().to_vec();
+    let shown = CertifiedKey::new(vec![pki_types::CertificateDer::from(public)], key);
+    let mut tls = quinn::rustls::ServerConfig::builder_with_provider(ring::default_provider().into())
+        .with_protocol_versions(&[&quinn::rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(AlwaysResolvesServerRawPublicKeys::new(Arc::new(shown))));
+    tls.alpn_protocols = vec![b"farwarp/2".to_vec()];
+    let crypto = quinn::crypto::rustls::QuicServerConfig::try_from(tls).unwrap();
+    let config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
+    let endpoint = quinn::Endpoint::server(config, "127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = endpoint.local_addr().unwrap().to_string();
+    (endpoint, Ticket { address, key: pair.pin(), secret: Secret([0; 32]) })
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_server_of_another_version_is_called_that() {
+    let (endpoint, ticket) = server_of_another_version();
+    let expected = DialError::OtherVersion { address: ticket.address.clone() };
+    let refused = tokio::task::spawn_blocking(move || refusal(&ticket, table()));
+    let handshake = endpoint.accept().await.unwrap().await;
+    assert!(handshake.is_err());
+    assert_eq!(refused.await.unwrap(), expected);
 }
 
 #[test]

@@ -114,12 +114,12 @@ impl GateConnection {
         let mut frame =
             u32::try_from(body.len()).expect("a message is far below 4 GiB").to_le_bytes().to_vec();
         frame.extend_from_slice(&body);
-        self.pipe.until = until;
+        self.pipe.limit(until);
         self.pipe.send(&frame)
     }
 
     pub(crate) fn hear<T: Decode<()>>(&mut self, until: Instant) -> Result<T, DialError> {
-        self.pipe.until = until;
+        self.pipe.limit(until);
         let mut length = [0; 4];
         self.pipe.receive(&mut length)?;
         let length = u32::from_le_bytes(length) as usize;
@@ -194,6 +194,11 @@ impl Pipe {
             return Err(pipe.failed(LinkError::Transport("the server allows no stream".into())));
         }
         Ok(pipe)
+    }
+
+    fn limit(&mut self, until: Instant) {
+        self.timeout = until.saturating_duration_since(Instant::now());
+        self.until = until;
     }
 
     fn exported(&self, context: &[u8]) -> Result<keys::Exported, DialError> {
