@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::{Product, run};
 
-/// `farwarp down` waits for its servers, which end within a second or are ended by it.
+/// `farwarp down` waits for its servers, which end in a second or are ended by it.
 const DOWN_LIMIT: Duration = Duration::from_secs(20);
 
 pub struct Household {
@@ -42,6 +42,17 @@ impl Household {
         command
     }
 
+    /// The `farwarp` command, as this person would give it.
+    pub fn farwarp(&self) -> Command {
+        self.command(&Product::find().dist().join("bin/farwarp"))
+    }
+
+    /// The agent's process, if there is one.
+    pub fn agent(&self) -> Option<u64> {
+        let status = run(self.farwarp().args(["status", "--json"]), DOWN_LIMIT).stdout;
+        serde_json::from_slice::<serde_json::Value>(&status).ok()?["agent"]["pid"].as_u64()
+    }
+
     /// Where the agent's socket is once there is an agent; absent before.
     pub fn runtime(&self) -> PathBuf {
         self.folder.path().join("runtime")
@@ -55,11 +66,15 @@ impl Default for Household {
 }
 
 impl Drop for Household {
-    /// Ends the servers and the agent at once rather than after their quiet period.
+    /// Ends servers and agent at once, which would otherwise leave by themselves, but only after their quiet periods.
     fn drop(&mut self) {
-        if self.runtime().exists() {
-            let mut down = self.command(&Product::find().dist().join("bin/farwarp"));
-            run(down.arg("down"), DOWN_LIMIT);
+        if !self.runtime().exists() {
+            return;
+        }
+        let agent = self.agent();
+        run(self.farwarp().args(["down", "--all"]), DOWN_LIMIT);
+        if let Some(pid) = agent {
+            run(Command::new("kill").arg(pid.to_string()), DOWN_LIMIT);
         }
     }
 }
