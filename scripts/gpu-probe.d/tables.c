@@ -67,8 +67,8 @@ static void describe(const char *when, const struct table *known) {
     if (code == 0 && table) {
         unsigned readable = slots_readable(table, slots, SLOTS_READ), shown = readable;
         bool sized = readable && slots[0] >= 8 && slots[0] <= (1 << 16) && slots[0] % 8 == 0;
-        put_number("slot 0", readable ? (long long)slots[0] : -1);
         put_number("sized", sized);
+        if (sized) put_number("slot 0", slots[0]);
         if (sized && slots[0] / 8 < shown) shown = slots[0] / 8;
         char text[1 << 15] = "";
         size_t length = 0;
@@ -77,7 +77,7 @@ static void describe(const char *when, const struct table *known) {
             length += snprintf(text + length, sizeof text - length, "%s\"%s\"", length ? ", " : "", place);
             if (!sized && strchr(place, '+') == NULL) break;
         }
-        put_number("readable", shown);
+        if (sized) put_number("slots read", shown);
         put_json("slots", "[%s]", text);
     }
     end();
