@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use farwarp_protocol::admission::ServerStatus;
+use farwarp_protocol::admission::{ServerStatus, SessionStatus};
 
 use crate::clock::Millis;
 use crate::lease::Activity;
@@ -27,20 +27,15 @@ struct Look {
 }
 
 impl Watcher {
-    /// What the server says, and whether one of the clients that hold its memory uses this host's CPU.
+    /// What the server says, and whether a program that would lose something uses this host's CPU.
     pub fn judge(&mut self, status: &ServerStatus, clients: &[Process], now: Millis) -> Activity {
-        let holders: Vec<u32> = status
-            .sessions
-            .iter()
-            .filter(|session| session.device_bytes > 0)
-            .map(|session| session.pid)
-            .collect();
-        // A client in a container knows itself by another pid than this host does; then any client may be the holder.
-        let named: Vec<Process> =
-            clients.iter().copied().filter(|client| holders.contains(&client.pid)).collect();
+        let open: Vec<&SessionStatus> =
+            status.sessions.iter().filter(|session| session.connected || session.device_bytes > 0).collect();
+        let named: Vec<Process> = open.iter().filter_map(|session| owner_of(session, clients)).collect();
+        // A client in a container knows itself by another pid than this host does; then any client may be the one.
         let suspects = if named.is_empty() { clients } else { &named };
-        let holding = !holders.is_empty();
-        let computing_here = holding && self.any_uses_cpu(suspects, &process::all(), now);
+        let computing_here = !open.is_empty() && self.any_uses_cpu(suspects, &process::all(), now);
+        let holding = open.iter().any(|session| session.device_bytes > 0);
         Activity { quiet_ms: status.quiet_ms, holding, computing_here }
     }
 
@@ -81,10 +76,16 @@ impl Watcher {
     }
 }
 
+/// The process of this host that has a session: one that we gave a ticket, or one that an earlier agent did.
+fn owner_of(session: &SessionStatus, clients: &[Process]) -> Option<Process> {
+    let known = clients.iter().copied().find(|client| client.pid == session.pid);
+    let is_program = || process::program(session.pid).is_some_and(|program| program == session.program);
+    known.or_else(|| is_program().then(|| Process::of(session.pid)).flatten())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use farwarp_protocol::admission::SessionStatus;
 
     fn stat(parent: u32, cpu_ticks: u64) -> Stat {
         Stat { parent, start_ticks: 5, cpu_ticks, ended: false }
@@ -118,18 +119,29 @@ mod tests {
     }
 
     #[test]
-    fn only_those_who_hold_memory_are_watched() {
-        let session =
-            |device_bytes| SessionStatus { pid: std::process::id(), device_bytes, ..Default::default() };
+    fn only_those_who_would_lose_something_are_watched() {
         let myself = Process::of(std::process::id()).unwrap();
-        let status =
-            |bytes| ServerStatus { quiet_ms: 7, sessions: vec![session(bytes)], ..Default::default() };
-        let mut watcher = Watcher::default();
-        let without = watcher.judge(&status(0), &[myself], 0);
-        assert_eq!(without, Activity { quiet_ms: 7, holding: false, computing_here: false });
-        let with = watcher.judge(&status(1), &[myself], 0);
-        assert_eq!(with, Activity { quiet_ms: 7, holding: true, computing_here: true });
-        let elsewhere = watcher.judge(&status(1), &[], 0);
-        assert_eq!(elsewhere, Activity { quiet_ms: 7, holding: true, computing_here: false });
+        let session = |connected, device_bytes, program: &str| SessionStatus {
+            pid: myself.pid,
+            connected,
+            device_bytes,
+            program: program.into(),
+            ..Default::default()
+        };
+        let judge = |session, clients: &[Process]| {
+            let status = ServerStatus { quiet_ms: 7, sessions: vec![session], ..Default::default() };
+            Watcher::default().judge(&status, clients, 0)
+        };
+        let expected = |holding, computing_here| Activity { quiet_ms: 7, holding, computing_here };
+        assert_eq!(judge(session(false, 0, ""), &[myself]), expected(false, false), "it has left");
+        assert_eq!(judge(session(true, 0, ""), &[myself]), expected(false, true));
+        assert_eq!(judge(session(false, 1, ""), &[myself]), expected(true, true));
+        assert_eq!(judge(session(true, 1, "no such program"), &[]), expected(true, false), "it is elsewhere");
+        let program = process::program(myself.pid).unwrap();
+        assert_eq!(
+            judge(session(true, 1, &program), &[]),
+            expected(true, true),
+            "an earlier agent gave it the ticket"
+        );
     }
 }

@@ -125,38 +125,31 @@ impl Agent {
         std::thread::spawn(move || agent.board.carry_out(keeper));
     }
 
-    fn accept(self: Arc<Self>, door: Door, linger: Duration) -> Result<(), AgentError> {
+    fn accept(self: Arc<Self>, mut door: Door, linger: Duration) -> Result<(), AgentError> {
         let mut needed = Instant::now();
         loop {
-            if let Some(connection) = door.next(LOOK_EVERY)? {
-                needed = Instant::now();
-                self.serve(connection);
-            }
-            if self.board.is_needed() {
-                needed = Instant::now();
-            }
-            if needed.elapsed() >= linger {
-                match door.close()? {
-                    // Who came at the last moment is served, and whoever comes next finds no socket and starts an agent of its own.
-                    Some(last) => {
-                        self.serve(last);
-                        while self.board.is_needed() {
-                            std::thread::sleep(LOOK_EVERY);
-                        }
-                    }
-                    None => tracing::info!("nobody needs an agent any more"),
+            let mut came = Vec::from_iter(door.next(LOOK_EVERY)?);
+            if came.is_empty() && !self.board.is_needed() && needed.elapsed() >= linger {
+                came = door.try_to_leave()?;
+                if came.is_empty() {
+                    tracing::info!("nobody needs an agent any more");
+                    return Ok(());
                 }
-                return Ok(());
             }
+            if !came.is_empty() || self.board.is_needed() {
+                needed = Instant::now();
+            }
+            came.into_iter().for_each(|connection| self.serve(connection));
         }
     }
 
     fn serve(self: &Arc<Self>, connection: Wire) {
-        let Some(place) = self.board.enter(CONNECTIONS_MAX) else { return };
         let agent = self.clone();
         std::thread::spawn(move || {
-            desk::serve(&agent, connection);
-            agent.board.leave(place);
+            // Too many at once: the connection is closed, which the client reads as an agent that left.
+            if let Some(_place) = agent.board.enter(CONNECTIONS_MAX) {
+                desk::serve(&agent, connection);
+            }
         });
     }
 

@@ -99,16 +99,16 @@ mod tests {
 
     #[test]
     fn time_is_rounded_up_to_the_grain_and_to_the_least() {
-        let hourly = MicroDollars(3_600_000);
-        let exact = Price { per_hour: hourly, grain_ms: 0, least_ms: 0 };
-        assert_eq!(exact.of(1), MicroDollars(1_000), "a millisecond at a dollar a second");
+        // 3.60 dollars an hour are a micro-dollar a millisecond.
+        let exact = Price { per_hour: MicroDollars(3_600_000), grain_ms: 0, least_ms: 0 };
+        assert_eq!(exact.of(1_234), MicroDollars(1_234));
         assert_eq!(
             Price { per_hour: MicroDollars(1), ..exact }.of(1),
             MicroDollars(1),
             "a part is charged whole"
         );
         let per_minute = Price { grain_ms: 60_000, ..exact };
-        assert_eq!(per_minute.of(60_000), MicroDollars(60_000_000 / 1_000 * 1_000));
+        assert_eq!(per_minute.of(60_000), MicroDollars(60_000));
         assert_eq!(per_minute.of(60_001), per_minute.of(120_000));
         let least = Price { least_ms: 60_000, grain_ms: 1_000, ..exact };
         assert_eq!(least.of(5), least.of(60_000));

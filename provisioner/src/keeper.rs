@@ -143,7 +143,6 @@ impl Keeper {
 
     /// Writes the last line of a lease that is gone.
     pub fn close(&mut self) {
-        self.count_time();
         self.record.closed_wall_ms = Some(self.tools.clock.wall());
         if let Err(error) = self.tools.ledger.close(&self.record) {
             tracing::error!(lease = self.record.id, "{error}");
@@ -271,6 +270,9 @@ impl Keeper {
         tracing::info!(lease = self.record.id, remote = ?self.record.state.remote(), why, "{from} -> {to}");
         if self.record.state.serves() && !before.serves() {
             self.boot_ms = Some(self.record.meter.boot_ms);
+        }
+        if before.serves() && !self.record.state.serves() {
+            self.warnings.push(format!("the server ends: {}", self.record.state.end().unwrap_or_default()));
         }
     }
 

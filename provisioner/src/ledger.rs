@@ -90,18 +90,29 @@ impl Ledger {
     /// Moves a lease that is gone into the history. Interrupted, it is done again, and the history may name it twice.
     pub fn close(&self, record: &Record) -> Result<(), LedgerError> {
         let history = self.history_path();
-        let mut line = serde_json::to_vec(record)
+        let record_text = serde_json::to_string(record)
             .map_err(|error| LedgerError::Malformed { path: history.clone(), error })?;
-        line.push(b'\n');
-        self.disk.append_and_sync(&history, &line).map_err(io_error("append to", &history))?;
+        // It begins a line of its own even where a power cut left half of one.
+        let line = format!("\n{record_text}\n");
+        self.disk.append_and_sync(&history, line.as_bytes()).map_err(io_error("append to", &history))?;
         let path = self.path(&record.id);
         self.disk.remove(&path).map_err(io_error("remove", &path))?;
         self.disk.sync_directory(&self.dir).map_err(io_error("sync", &self.dir))
     }
 
     /// The leases that were not gone when the last agent ended.
+    /// What is no lease is put aside: its machine, if there is one, is one that no lease accounts for.
     pub fn unfinished(&self) -> Result<Vec<Record>, LedgerError> {
-        read_unfinished(&self.dir)
+        loop {
+            match read_unfinished(&self.dir) {
+                Err(LedgerError::Malformed { path, error }) => {
+                    tracing::error!("{} is put aside: {error}", path.display());
+                    let aside = path.with_extension("malformed");
+                    self.disk.rename(&path, &aside).map_err(io_error("put aside", &path))?;
+                }
+                read => return read,
+            }
+        }
     }
 
     fn path(&self, id: &str) -> PathBuf {
@@ -127,7 +138,7 @@ pub fn history(state_dir: &Path) -> Result<Vec<Record>, LedgerError> {
     };
     let mut records: Vec<Record> = vec![];
     for line in text.lines() {
-        // A line that a power cut left half is followed by a whole one.
+        // What is no record is the empty line before one, or half of one, which was written again.
         if let Ok(record) = serde_json::from_str::<Record>(line)
             && !records.iter().any(|other| other.id == record.id)
         {
@@ -204,7 +215,8 @@ fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), LedgerError
     disk.sync_directory(dir).map_err(io_error("sync", dir))
 }
 
-struct RealDisk;
+/// The file system.
+pub struct RealDisk;
 
 impl Disk for RealDisk {
     fn write_and_sync(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -85,6 +85,12 @@ pub fn variable(pid: u32, name: &str) -> Option<String> {
     })
 }
 
+/// The name of the program that a process runs.
+pub fn program(pid: u32) -> Option<String> {
+    let path = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    Some(path.file_name()?.to_string_lossy().into_owned())
+}
+
 /// A process and everything that descends from it.
 pub fn family(root: u32, all: &HashMap<u32, Stat>) -> Vec<u32> {
     let mut family = vec![root];

@@ -63,8 +63,7 @@ pub fn lease(say: &mut dyn FnMut(&str)) -> Result<Lease, AgentError> {
     let wish = wish()?;
     let starter = starter().ok_or(AgentError::Homeless)?;
     let paths = Paths::from_env(|name| std::env::var_os(name));
-    let client = Client::connect_or_start(&paths, &starter).map_err(AgentError::Client)?;
-    let inner = client.lease(program_name(), wish, say).map_err(AgentError::Client)?;
+    let inner = Client::obtain(&paths, &starter, &program_name(), &wish, say).map_err(AgentError::Client)?;
     let ticket = inner.ready.ticket.parse().map_err(AgentError::Ticket)?;
     Ok(Lease { inner, ticket })
 }

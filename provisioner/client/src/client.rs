@@ -22,6 +22,8 @@ const GREET_TIMEOUT: Duration = Duration::from_secs(10);
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Nobody waits longer for a machine: the slowest provider boots within minutes, and the agent gives up before.
 const LEASE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+/// So many agents may die under one who waits before he hears of it.
+const AGENTS_MAX: u32 = 3;
 /// Between two looks whether the agent listens yet.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -106,6 +108,27 @@ impl Client {
                     std::thread::sleep(PAUSE)
                 }
                 connected => return connected,
+            }
+        }
+    }
+
+    /// A ticket for this process, from the agent that runs or a new one. If an agent dies while we wait, the next one goes on
+    /// with what it began.
+    pub fn obtain(
+        paths: &Paths,
+        starter: &Starter,
+        program: &str,
+        wish: &Wish,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Lease, ClientError> {
+        let mut tries = 1;
+        loop {
+            let client = Self::connect_or_start(paths, starter)?;
+            match client.lease(program.to_owned(), wish.clone(), progress) {
+                Err(ClientError::AgentLeft | ClientError::Wire(WireError::Closed)) if tries < AGENTS_MAX => {
+                    tries += 1
+                }
+                obtained => return obtained,
             }
         }
     }
@@ -241,13 +264,27 @@ fn start_agent(paths: &Paths, starter: &Starter, until: Instant) -> Result<(), C
 fn spawn(paths: &Paths, starter: &Starter) -> Result<u32, ClientError> {
     let failed = |error| ClientError::Start { program: starter.program.clone(), error };
     let output = open_private(&paths.runtime.join("agent.stderr"), true).map_err(failed)?;
+    let environment = with_paths(starter.environment.clone(), paths);
     detach::start(&Program {
         path: &starter.program,
         arguments: &["agent".into()],
-        environment: &starter.environment,
+        environment: &environment,
         output: Some(output.as_fd()),
     })
     .map_err(failed)
+}
+
+/// The agent has another working directory, and must come to the same places.
+fn with_paths(mut environment: Vec<(OsString, OsString)>, paths: &Paths) -> Vec<(OsString, OsString)> {
+    let named_config = paths.config.as_ref().filter(|_| paths.config_is_named);
+    let places = [
+        ("FARWARP_RUNTIME", Some(&paths.runtime)),
+        ("FARWARP_STATE", paths.state.as_ref()),
+        ("FARWARP_CONFIG", named_config),
+    ];
+    environment.retain(|(name, _)| !places.iter().any(|(place, _)| name == place));
+    environment.extend(places.into_iter().filter_map(|(name, path)| Some((name.into(), path?.into()))));
+    environment
 }
 
 fn listens(socket: &Path, until: Instant) -> bool {

@@ -33,11 +33,15 @@ pub struct Program<'a> {
     pub output: Option<BorrowedFd<'a>>,
 }
 
-/// The variables that a program of ours must not inherit: they were meant for the program that called CUDA, or mark a server.
+/// The variables of ours that mean something to an agent; the others were meant for one program, or mark a server.
+const FOR_THE_AGENT: [&[u8]; 4] = [b"FARWARP_RUNTIME", b"FARWARP_STATE", b"FARWARP_CONFIG", b"FARWARP_LOG"];
+
+/// The variables that a program of ours must not inherit: they were meant for the program that called CUDA.
 pub fn is_foreign(name: &OsStr) -> bool {
     let name = name.as_bytes();
-    [&b"LD_PRELOAD"[..], b"LD_LIBRARY_PATH", b"LD_AUDIT", b"FARWARP_LEASE"].contains(&name)
+    [&b"LD_PRELOAD"[..], b"LD_LIBRARY_PATH", b"LD_AUDIT"].contains(&name)
         || name.starts_with(b"CUDA_")
+        || (name.starts_with(b"FARWARP_") && !FOR_THE_AGENT.contains(&name))
 }
 
 /// This process's environment without what is foreign.

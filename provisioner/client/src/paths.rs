@@ -35,9 +35,11 @@ impl Paths {
     /// From the variables of this process, which a set-uid program must not believe: it passes `|_| None`.
     pub fn from_env(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let user = rustix::process::getuid().as_raw();
-        let named = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        // Whoever starts the agent has another working directory than it.
+        let named = |name: &str| set(name).map(|path| std::path::absolute(&path).unwrap_or(path));
         // XDG's rule: what is not absolute is to be ignored.
-        let absolute = |name: &str| named(name).filter(|path| path.is_absolute());
+        let absolute = |name: &str| set(name).filter(|path| path.is_absolute());
         let home = absolute("HOME");
         let below_home = |xdg: &str, usual: &str| {
             absolute(xdg)

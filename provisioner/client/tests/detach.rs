@@ -82,8 +82,15 @@ fn what_cannot_be_started_is_an_error_here() {
 
 #[test]
 fn what_was_meant_for_the_cuda_program_is_foreign() {
-    let foreign =
-        ["LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "CUDA_VISIBLE_DEVICES", "CUDA_LAUNCH_BLOCKING"];
+    let foreign = [
+        "LD_PRELOAD",
+        "LD_LIBRARY_PATH",
+        "LD_AUDIT",
+        "CUDA_VISIBLE_DEVICES",
+        "FARWARP_SOFTGPU_CC",
+        "FARWARP_LEASE",
+        "FARWARP_TICKET",
+    ];
     assert!(foreign.iter().all(|name| is_foreign(name.as_ref())));
     assert!(!["HOME", "FARWARP_STATE", "PATH", "LD_PRELOADED"].iter().any(|name| is_foreign(name.as_ref())));
 }

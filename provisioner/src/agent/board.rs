@@ -65,7 +65,13 @@ struct Wanted {
 }
 
 /// A connection that is being served.
-pub struct Place(());
+pub struct Place<'a>(&'a Board);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.lock().connections -= 1;
+    }
+}
 
 impl Board {
     pub fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -83,16 +89,12 @@ impl Board {
         self.news.wait_timeout(inner, timeout).unwrap_or_else(PoisonError::into_inner).0
     }
 
-    pub fn enter(&self, connections_max: usize) -> Option<Place> {
+    pub fn enter(&self, connections_max: usize) -> Option<Place<'_>> {
         let mut inner = self.lock();
         (inner.connections < connections_max).then(|| {
             inner.connections += 1;
-            Place(())
+            Place(self)
         })
-    }
-
-    pub fn leave(&self, _place: Place) {
-        self.lock().connections -= 1;
     }
 
     pub fn is_needed(&self) -> bool {

@@ -44,9 +44,7 @@ impl Door {
         let Some(lock) = take_lock(&paths.runtime.join("agent.lock"), &socket)? else { return Ok(None) };
         // Whoever bound it is gone, because the lock is ours.
         remove(&socket)?;
-        let listener = UnixListener::bind(&socket).map_err(io_error("bind", &socket))?;
-        listener.set_nonblocking(true).map_err(io_error("listen at", &socket))?;
-        Ok(Some(Self { listener, socket, _lock: lock }))
+        Ok(Some(Self { listener: listen(&socket)?, socket, _lock: lock }))
     }
 
     /// The next connection of this very user; others get none.
@@ -62,11 +60,25 @@ impl Door {
         }
     }
 
-    /// Lets nobody in any more, and gives back the one who had already come.
-    pub fn close(&self) -> Result<Option<Wire>, DoorError> {
+    /// Takes the socket away, so that whoever comes next starts an agent of its own. Who had already come is let in, and then the
+    /// door is open again.
+    pub fn try_to_leave(&mut self) -> Result<Vec<Wire>, DoorError> {
         remove(&self.socket)?;
-        self.next(Duration::ZERO)
+        let mut late = vec![];
+        while let Some(connection) = self.next(Duration::ZERO)? {
+            late.push(connection);
+        }
+        if !late.is_empty() {
+            self.listener = listen(&self.socket)?;
+        }
+        Ok(late)
     }
+}
+
+fn listen(socket: &Path) -> Result<UnixListener, DoorError> {
+    let listener = UnixListener::bind(socket).map_err(io_error("bind", socket))?;
+    listener.set_nonblocking(true).map_err(io_error("listen at", socket))?;
+    Ok(listener)
 }
 
 fn take_lock(path: &Path, socket: &Path) -> Result<Option<File>, DoorError> {

@@ -32,6 +32,7 @@ impl Agent {
         if let Some(warning) = &state.warning {
             tracing::warn!("{warning}");
         }
+        end_at_a_panic();
         use_every_core();
         let linger = self.linger.map_or(agent::LINGER, std::time::Duration::from_millis);
         agent::run(paths, &state, linger).inspect_err(|error| tracing::error!("{error}"))?;
@@ -47,6 +48,15 @@ fn log_to(path: &Path) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_env("FARWARP_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(Mutex::new(file)).init();
     Ok(())
+}
+
+/// A thread that is missing would leave its lease to nobody. The next agent goes on from the ledger, as after any other end.
+fn end_at_a_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!("{panic}");
+        eprintln!("{panic}");
+        std::process::abort();
+    }));
 }
 
 /// The program that started us may be bound to one core; its servers serve others too. What the system forbids stays forbidden.

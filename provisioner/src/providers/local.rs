@@ -23,7 +23,7 @@ pub const NAME: &str = "local";
 /// Carries the tag: every process of the server inherits it.
 const TAG_VARIABLE: &str = "FARWARP_LEASE";
 /// After a polite request a server has so long to end its sessions.
-const TERM_TIMEOUT: Duration = Duration::from_secs(3);
+const TERM_TIMEOUT: Duration = Duration::from_secs(6);
 /// After SIGKILL the kernel needs only to take the memory back.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(10);
