@@ -117,6 +117,13 @@ fn current() -> Result<(&'static crate::state::Shim, Id), Code> {
 
 fn this_or_current(context: u64) -> Result<(&'static crate::state::Shim, Id), Code> {
     let shim = shim()?;
-    let context = if context == 0 { threads::current() } else { Id(context) };
-    if context == Id(0) { Err(CUDA_ERROR_INVALID_CONTEXT) } else { Ok((shim, context)) }
+    match (context, threads::current()) {
+        (0, Id(0)) => Err(CUDA_ERROR_INVALID_CONTEXT),
+        (0, current) => {
+            // A thread's current context may have gone meanwhile, which has a code of its own.
+            shim.contexts().active(current)?;
+            Ok((shim, current))
+        }
+        (named, _) => Ok((shim, Id(named))),
+    }
 }
