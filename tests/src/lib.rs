@@ -3,7 +3,9 @@
 mod household;
 mod product;
 mod run;
+mod server;
 
 pub use household::Household;
 pub use product::{Product, Road, root};
-pub use run::{Outcome, not_run, run};
+pub use run::{Outcome, Running, not_run, run, start, wait_until};
+pub use server::{RESUME_GRACE, Server};

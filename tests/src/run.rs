@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{Read, Seek};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -19,30 +19,84 @@ pub struct Outcome {
 
 /// Runs it with nothing on standard input. One that is still running at the limit is killed, and the test fails with what it printed.
 pub fn run(command: &mut Command, limit: Duration) -> Outcome {
+    start(command).finish(limit)
+}
+
+/// Starts it with nothing on standard input, and goes on.
+pub fn start(command: &mut Command) -> Running {
     // Files, not pipes: a server that the program started must not keep the test waiting by holding an end.
-    let (mut stdout, mut stderr) = (file(), file());
+    let (stdout, stderr) = (file(), file());
     command.stdin(Stdio::null()).stdout(clone(&stdout)).stderr(clone(&stderr));
-    let began = Instant::now();
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let status = loop {
-        match child.try_wait().expect("a child can be waited for") {
-            Some(status) => break Some(status),
-            None if began.elapsed() > limit => break None,
-            None => sleep(LOOK_EVERY),
-        }
-    };
-    if status.is_none() {
-        child.kill().expect("a child can be killed");
+    let name = format!("{command:?}");
+    let child = command.spawn().unwrap_or_else(|error| panic!("{name}: {error}"));
+    Running { name, child, stdout, stderr, began: Instant::now() }
+}
+
+/// A program that has not ended yet; killed if the test ends first.
+pub struct Running {
+    name: String,
+    child: Child,
+    stdout: File,
+    stderr: File,
+    began: Instant,
+}
+
+impl Running {
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
-    let killed = child.wait().expect("a child can be waited for");
-    let outcome = Outcome {
-        status: status.unwrap_or(killed),
-        stdout: content(&mut stdout),
-        stderr: content(&mut stderr),
-        took: began.elapsed(),
-    };
-    assert!(status.is_some(), "{command:?} did not end within {limit:?}\n{outcome}");
-    outcome
+
+    /// Waits until it has printed this to standard output; fails when it has not within the limit.
+    pub fn says(&mut self, what: &str, limit: Duration) {
+        let said = wait_until(limit, || String::from_utf8_lossy(&content(&mut self.stdout)).contains(what));
+        if !said {
+            let outcome = self.kill();
+            panic!("{} did not say {what:?} within {limit:?}\n{outcome}", self.name);
+        }
+    }
+
+    /// As `run` does, from here on.
+    pub fn finish(mut self, limit: Duration) -> Outcome {
+        let mut status = None;
+        wait_until(limit, || {
+            status = self.child.try_wait().expect("a child can be waited for");
+            status.is_some()
+        });
+        let outcome = self.kill();
+        assert!(status.is_some(), "{} did not end within {limit:?}\n{outcome}", self.name);
+        outcome
+    }
+
+    /// Ends it if it has not ended by itself.
+    pub fn kill(&mut self) -> Outcome {
+        // One that has ended and was not waited for can be killed as well, to no effect.
+        let _ = self.child.kill();
+        Outcome {
+            status: self.child.wait().expect("a child can be waited for"),
+            stdout: content(&mut self.stdout),
+            stderr: content(&mut self.stderr),
+            took: self.began.elapsed(),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Looks until it is so, or until the limit; whether it was.
+pub fn wait_until(limit: Duration, mut is_so: impl FnMut() -> bool) -> bool {
+    let began = Instant::now();
+    while !is_so() {
+        if began.elapsed() > limit {
+            return false;
+        }
+        sleep(LOOK_EVERY);
+    }
+    true
 }
 
 /// Says that a check did not take place; scripts/test repeats it at its end.
