@@ -18,16 +18,15 @@ typedef uint64_t cuuint64_t;
 #define OPAQUE(name) typedef struct name##_opaque *name;
 OPAQUE(CUcontext) OPAQUE(CUmodule) OPAQUE(CUfunction) OPAQUE(CUlibrary) OPAQUE(CUkernel) OPAQUE(CUarray)
 OPAQUE(CUmipmappedArray) OPAQUE(CUtexref) OPAQUE(CUsurfref) OPAQUE(CUevent) OPAQUE(CUstream) OPAQUE(CUgraph)
-OPAQUE(CUgraphNode) OPAQUE(CUgraphExec) OPAQUE(CUmemoryPool) OPAQUE(CUuserObject) OPAQUE(CUlinkState)
+OPAQUE(CUgraphNode) OPAQUE(CUgraphExec) OPAQUE(CUmemoryPool) OPAQUE(CUlinkState)
 
 /* Enumerations cross the boundary as 32-bit numbers, and the probe passes numbers that no header names. */
 typedef unsigned int CUresult, CUarray_format, CUdevice_P2PAttribute, CUdevice_attribute, CUdriverProcAddressQueryResult,
-    CUexecAffinityType, CUflushGPUDirectRDMAWritesScope, CUflushGPUDirectRDMAWritesTarget, CUfunc_cache,
-    CUfunctionLoadingState, CUfunction_attribute, CUgraphMem_attribute, CUgraphNodeType, CUjitInputType, CUjit_option,
-    CUlibraryOption, CUlimit, CUmemAccess_flags, CUmemAllocationGranularity_flags, CUmemAllocationHandleType,
-    CUmemAllocationType, CUmemLocationType, CUmemPool_attribute, CUmemRangeHandleType, CUmem_advise,
-    CUmem_range_attribute, CUmemorytype, CUmoduleLoadingMode, CUmulticastGranularity_flags, CUpointer_attribute,
-    CUsharedconfig, CUstreamCaptureMode, CUstreamCaptureStatus, CUstreamBatchMemOpType, CUlaunchAttributeID;
+    CUexecAffinityType, CUfunc_cache, CUfunctionLoadingState, CUfunction_attribute, CUgraphMem_attribute, CUjitInputType,
+    CUjit_option, CUlaunchAttributeID, CUlibraryOption, CUlimit, CUmemAccess_flags, CUmemAllocationGranularity_flags,
+    CUmemAllocationHandleType, CUmemAllocationType, CUmemLocationType, CUmemPool_attribute, CUmem_advise,
+    CUmem_range_attribute, CUmemorytype, CUmoduleLoadingMode, CUpointer_attribute, CUstreamBatchMemOpType,
+    CUstreamCaptureMode, CUstreamCaptureStatus;
 
 typedef void (*CUhostFn)(void *data);
 typedef void (*CUstreamCallback)(CUstream stream, CUresult status, void *data);
@@ -61,12 +60,6 @@ typedef struct {
     unsigned short usage;
     unsigned char gpuDirectRDMACapable, reserved[53];
 } CUmemPoolProps;
-
-typedef struct {
-    unsigned int numDevices;
-    size_t size;
-    unsigned long long handleTypes, flags;
-} CUmulticastObjectProp;
 
 /* Waiting and writing have the same fields. */
 struct stream_value_operation {
@@ -132,9 +125,6 @@ typedef struct {
 } CUDA_KERNEL_NODE_PARAMS;
 
 typedef struct { CUhostFn fn; void *userData; } CUDA_HOST_NODE_PARAMS;
-typedef struct { CUdeviceptr dst; size_t pitch; unsigned int value, elementSize; size_t width, height; } CUDA_MEMSET_NODE_PARAMS;
-typedef struct { unsigned char from_port, to_port, type, reserved[5]; } CUgraphEdgeData;
-typedef struct { unsigned int result; CUgraphNode errorNode, errorFromNode; } CUgraphExecUpdateResultInfo;
 #endif
 
 /* The calls that the probe makes. */
