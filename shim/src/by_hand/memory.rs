@@ -108,6 +108,9 @@ pub unsafe fn cuMemAllocHost(address: *mut *mut c_void, bytes: u32) -> Result<()
 
 pub unsafe fn cuMemFreeHost(address: *mut c_void) -> Result<(), Code> {
     let (shim, _) = in_context_hearing()?;
+    if address.is_null() {
+        return Ok(());
+    }
     let freed = shim
         .memory()
         .remove(address as u64, |kind| matches!(kind, MemoryKind::Host { registered: false, .. }))?;
