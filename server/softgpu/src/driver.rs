@@ -10,7 +10,7 @@
 //! | `memops.rs`, `crew.rs`, `threads.rs` | who does it |
 //! | `ranges.rs`, `arena.rs`, `pages.rs`, `memory.rs`, `vmm.rs` | memory: who may touch what, and where it comes from |
 //! | `copy.rs`, `transfer.rs`, `pointer.rs` | copies and sets; what is known of an address |
-//! | `image.rs`, `module.rs`, `library.rs`, `function.rs` | code |
+//! | `image.rs`, `module.rs`, `library.rs`, `function.rs`, `link.rs` | code |
 //! | `launch.rs`, `occupancy.rs`, `console.rs` | kernels, how many fit, what they print |
 //! | `face.rs` | what `farwarp-face` asks of us |
 
@@ -32,6 +32,7 @@ mod job;
 mod launch;
 mod library;
 mod limits;
+mod link;
 mod machine;
 mod memops;
 mod memory;

@@ -13,7 +13,6 @@ use farwarp_face::*;
 use farwarp_protocol::for_each_chapter;
 use once_cell::sync::Lazy;
 
-
 /// The answer of every function that has no body. It looks at no argument, so it can stand in for any.
 extern "C" fn not_supported() -> CUresult {
     CUDA_ERROR_NOT_SUPPORTED
@@ -44,7 +43,7 @@ macro_rules! jump {
             #[unsafe(naked)]
             #[unsafe(export_name = stringify!($symbol))]
             unsafe extern "C" fn export() {
-                core::arch::naked_asm!("jmp {}", sym $symbol)
+        core::arch::naked_asm!("jmp {}", sym $symbol)
             }
         };
     };
@@ -57,7 +56,7 @@ macro_rules! jump {
             #[unsafe(naked)]
             #[unsafe(export_name = stringify!($symbol))]
             unsafe extern "C" fn export() {
-                core::arch::naked_asm!("b {}", sym $symbol)
+        core::arch::naked_asm!("b {}", sym $symbol)
             }
         };
     };

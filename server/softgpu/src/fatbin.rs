@@ -130,12 +130,13 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// The PTX that suits a device of compute capability `capability` (86 for 8.6) best: the newest that is not newer than the
-/// device, else the oldest there is. Forward compatibility is a rule of hardware; the engine runs what it can read.
-pub fn choose<'e, 'a>(entries: &'e [Entry<'a>], capability: u32) -> Option<&'e Entry<'a>> {
-    let ptx = || entries.iter().filter(|entry| entry.code == Code::Ptx);
-    let fits = ptx().filter(|entry| entry.target <= capability && !entry.is_narrow());
-    fits.max_by_key(|entry| entry.target).or_else(|| ptx().min_by_key(|entry| (entry.target, entry.is_narrow())))
+/// The entry of that kind that suits a device of compute capability `capability` (86 for 8.6) best: the newest that is not newer
+/// than the device, else the oldest there is. Forward compatibility is a rule of hardware; the engine runs what it can read.
+pub fn choose<'e, 'a>(entries: &'e [Entry<'a>], code: Code, capability: u32) -> Option<&'e Entry<'a>> {
+    let all = || entries.iter().filter(|entry| entry.code == code);
+    let fits = all().filter(|entry| entry.target <= capability && !entry.is_narrow());
+    fits.max_by_key(|entry| entry.target)
+        .or_else(|| all().min_by_key(|entry| (entry.target, entry.is_narrow())))
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> u16 {
@@ -207,10 +208,10 @@ mod tests {
             entry(KIND_PTX, 80, 0x11, TEXT, 0),
         ]);
         let entries = entries(&bytes).unwrap();
-        assert_eq!(choose(&entries, 86).unwrap().target, 80);
-        assert_eq!(choose(&entries, 60).unwrap().target, 75);
-        assert_eq!(choose(&entries, 130).unwrap().target, 120);
-        assert!(choose(&entries[..1], 86).is_none(), "a cubin is no PTX");
+        assert_eq!(choose(&entries, Code::Ptx, 86).unwrap().target, 80);
+        assert_eq!(choose(&entries, Code::Ptx, 60).unwrap().target, 75);
+        assert_eq!(choose(&entries, Code::Ptx, 130).unwrap().target, 120);
+        assert!(choose(&entries[..1], Code::Ptx, 86).is_none(), "a cubin is no PTX");
     }
 
     #[test]

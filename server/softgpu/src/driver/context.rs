@@ -100,7 +100,9 @@ impl Context {
 
     /// Ends the context: what runs is cancelled, what waits is dropped, all that it owned is gone.
     pub fn destroy(&self) {
-        CONTEXTS.remove(self.handle);
+        if CONTEXTS.remove(self.handle).is_none() {
+            return;
+        }
         self.destroyed.store(true, Ordering::Release);
         self.cancel_grids();
         self.wait_for_jobs(0);
@@ -212,6 +214,13 @@ impl Context {
             jobs = self.fewer_jobs.wait(jobs).unwrap_or_else(PoisonError::into_inner);
         }
     }
+}
+
+/// Whether a thread may make this handle current. That of a primary context always, retained or not: the runtime makes it
+/// current first and retains it then.
+pub fn nameable(handle: Handle) -> Result {
+    let primary = machine::machine()?.devices.iter().any(|device| device.primary.handle == handle);
+    if primary { Ok(()) } else { find(handle).map(drop) }
 }
 
 /// The context of that handle; one that was destroyed is not told from one that never was.

@@ -95,7 +95,14 @@ impl Shape {
 impl Copy {
     pub fn linear(to: u64, to_side: Side, from: u64, from_side: Side, bytes: u64) -> Copy {
         let shape = Shape::linear(bytes);
-        Copy { to: Block::linear(to), to_side, from: Block::linear(from), from_side, shape, everywhere: false }
+        Copy {
+            to: Block::linear(to),
+            to_side,
+            from: Block::linear(from),
+            from_side,
+            shape,
+            everywhere: false,
+        }
     }
 
     /// Does the copy in its turn.
@@ -232,7 +239,8 @@ impl Fill {
         look(Some(&place.context.viewer), &block, Side::Device, &shape, true)?;
         let context = place.context.clone();
         let fill = move || {
-            look(Some(&context.viewer), &block, Side::Device, &shape, true).map_err(|_| CUDA_ERROR_ILLEGAL_ADDRESS)?;
+            look(Some(&context.viewer), &block, Side::Device, &shape, true)
+                .map_err(|_| CUDA_ERROR_ILLEGAL_ADDRESS)?;
             for row in 0..self.height {
                 transfer::fill(self.to + row * self.pitch, self.value, self.width, self.count);
             }

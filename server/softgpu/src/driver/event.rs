@@ -94,7 +94,9 @@ impl Event {
             return Err(CUDA_ERROR_INVALID_HANDLE);
         }
         self.context()?.standing()?;
-        let (Some(first), Some(last)) = (self.mark(), end.mark()) else { return Err(CUDA_ERROR_INVALID_HANDLE) };
+        let (Some(first), Some(last)) = (self.mark(), end.mark()) else {
+            return Err(CUDA_ERROR_INVALID_HANDLE);
+        };
         let (Some(first), Some(last)) = (first.ended_at(), last.ended_at()) else {
             return Err(CUDA_ERROR_NOT_READY);
         };

@@ -10,11 +10,11 @@ use once_cell::sync::OnceCell;
 use crate::driver::context::Context;
 use crate::driver::edge::Result;
 use crate::driver::handles::{Handle, Handles};
-use crate::driver::image::{Image, ptx_error};
+use crate::driver::image::{Compiled, Image};
 use crate::driver::library::Kernel;
 use crate::driver::limits;
 use crate::driver::module::Variables;
-use crate::ptx::{self, EntryInfo};
+use crate::ptx::{EntryInfo, KernelInfo, Space};
 
 pub static FUNCTIONS: Handles<Function> = Handles::new();
 
@@ -28,7 +28,7 @@ pub struct Function {
     pub variables: Arc<Variables>,
     pub settings: Arc<Settings>,
     image: Arc<Image>,
-    kernel: OnceCell<Arc<ptx::Kernel>>,
+    compiled: OnceCell<Compiled>,
 }
 
 /// What `cuFuncSetAttribute` has set.
@@ -69,19 +69,31 @@ impl Function {
         settings: Arc<Settings>,
     ) -> Function {
         let (image, variables) = (image.clone(), variables.clone());
-        Function { handle, module, context, entry, name, variables, settings, image, kernel: OnceCell::new() }
+        Function {
+            handle,
+            module,
+            context,
+            entry,
+            name,
+            variables,
+            settings,
+            image,
+            compiled: OnceCell::new(),
+        }
     }
 
     /// The compiled form, made at first use.
-    pub fn kernel(&self) -> Result<&Arc<ptx::Kernel>> {
-        self.kernel.get_or_try_init(|| {
-            let address = |name: &str| self.variables.address(name);
-            ptx::compile(&self.image.program, &self.entry.name, &address).map_err(|error| ptx_error(&error))
-        })
+    pub fn compiled(&self) -> Result<&Compiled> {
+        self.compiled
+            .get_or_try_init(|| self.image.compile(&self.entry.name, &|name| self.variables.address(name)))
+    }
+
+    pub fn info(&self) -> Result<&KernelInfo> {
+        Ok(&self.compiled()?.info)
     }
 
     pub fn is_loaded(&self) -> bool {
-        self.kernel.get().is_some()
+        self.compiled.get().is_some()
     }
 
     /// Offset and size of a parameter.
@@ -92,7 +104,7 @@ impl Function {
 
     /// `CUfunction_attribute`.
     pub fn attribute(&self, attribute: u32, capability: i32) -> Result<i32> {
-        let info = self.kernel()?.info();
+        let info = self.info()?;
         let settings = &self.settings;
         Ok(match attribute {
             0 => info.max_threads_per_block as i32,
@@ -121,7 +133,7 @@ impl Function {
         let settings = &self.settings;
         let place = match attribute {
             8 => {
-                let room = limits::SHARED_PER_BLOCK_OPTIN_BYTES - self.kernel()?.info().static_shared_bytes as i32;
+                let room = limits::SHARED_PER_BLOCK_OPTIN_BYTES - self.info()?.static_shared_bytes as i32;
                 if !(0..=room).contains(&value) {
                     return Err(CUDA_ERROR_INVALID_VALUE);
                 }
@@ -139,8 +151,8 @@ impl Function {
 
     /// Bytes of the module's `__constant__` variables.
     fn constant_bytes(&self) -> i32 {
-        let variables = self.image.program.variables().iter();
-        let constants = variables.filter(|variable| variable.space == ptx::Space::Const && !variable.external);
+        let variables = self.image.variables().iter();
+        let constants = variables.filter(|variable| variable.space == Space::Const && !variable.external);
         constants.map(|variable| variable.size as i32).sum()
     }
 }

@@ -58,7 +58,12 @@ impl Job {
             context: context.clone(),
             ahead: AtomicUsize::new(1),
             ended: AtomicBool::new(false),
-            state: Mutex::new(State { action: Some(action), behind: Vec::new(), ready: false, ended_at: None }),
+            state: Mutex::new(State {
+                action: Some(action),
+                behind: Vec::new(),
+                ready: false,
+                ended_at: None,
+            }),
             changed: Condvar::new(),
         });
         context.job_placed();

@@ -41,12 +41,26 @@ pub fn launch(request: &Request) -> Result {
     if function.context != place.context.handle {
         return Err(CUDA_ERROR_INVALID_HANDLE);
     }
-    let kernel = function.kernel()?.clone();
     check_size(request, &function)?;
     let params = parameters(request, &function)?;
+    let action = match &function.compiled()?.kernel {
+        Some(kernel) => run(request, &place, &function, kernel, params),
+        None => Action::Nothing,
+    };
+    let job = place.add(Vec::new(), action);
+    if blocking() { stream::synchronize(&place.context, &[job]) } else { Ok(()) }
+}
+
+fn run(
+    request: &Request,
+    place: &Place,
+    function: &Function,
+    kernel: &Arc<ptx::Kernel>,
+    params: Vec<u8>,
+) -> Action {
     let console = place.context.console.clone();
     let launch = ptx::Launch {
-        kernel,
+        kernel: kernel.clone(),
         grid: request.grid,
         block: request.block,
         dynamic_shared_bytes: request.shared_bytes,
@@ -55,26 +69,19 @@ pub fn launch(request: &Request) -> Result {
         memory: place.context.viewer.clone(),
         printf: Arc::new(move |piece: String| console.print(&piece)),
     };
-    issue(&place, launch, &function)
-}
-
-fn issue(place: &Place, launch: ptx::Launch, function: &Function) -> Result {
-    let job = place.add(Vec::new(), Action::Kernel(Box::new(launch), function.variables.clone()));
-    if blocking() {
-        return stream::synchronize(&place.context, &[job]);
-    }
-    Ok(())
+    Action::Kernel(Box::new(launch), function.variables.clone())
 }
 
 /// CUDA_LAUNCH_BLOCKING.
 fn blocking() -> bool {
-    static BLOCKING: once_cell::sync::Lazy<bool> =
-        once_cell::sync::Lazy::new(|| std::env::var("CUDA_LAUNCH_BLOCKING").is_ok_and(|value| value.trim() == "1"));
+    static BLOCKING: once_cell::sync::Lazy<bool> = once_cell::sync::Lazy::new(|| {
+        std::env::var("CUDA_LAUNCH_BLOCKING").is_ok_and(|value| value.trim() == "1")
+    });
     *BLOCKING
 }
 
 fn check_size(request: &Request, function: &Function) -> Result {
-    let info = function.kernel()?.info();
+    let info = function.info()?;
     let fits = |asked: [u32; 3], most: [i32; 3]| {
         asked.iter().zip(most).all(|(asked, most)| *asked > 0 && i64::from(*asked) <= i64::from(most))
     };

@@ -49,7 +49,7 @@ impl Library {
         if let Some(kernel) = kernels.get(name) {
             return Ok(kernel.clone());
         }
-        self.image.program.entry(name).ok_or(CUDA_ERROR_NOT_FOUND)?;
+        self.image.entry(name)?;
         let c_name = CString::new(name).map_err(|_| CUDA_ERROR_NOT_FOUND)?;
         let kernel = KERNELS.add(|handle| Kernel {
             handle,

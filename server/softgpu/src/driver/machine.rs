@@ -86,7 +86,8 @@ impl Machine {
         let count = settings::devices();
         let memory_bytes = settings::memory_bytes(count);
         let (major, minor) = settings::compute_capability();
-        let all = (0..count).map(|index| Device::new(index, memory_bytes, ComputeCapability { major, minor }));
+        let all =
+            (0..count).map(|index| Device::new(index, memory_bytes, ComputeCapability { major, minor }));
         let visible = settings::visible_devices();
         let mut devices: Vec<Device> = match visible {
             None => all.collect(),

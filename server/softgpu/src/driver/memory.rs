@@ -40,7 +40,7 @@ pub fn allocate_pitch(context: &Context, width: u64, height: u64) -> Result<(u64
 /// `cuMemFree`: waits for what the owner's device has to do, as every driver does.
 pub fn free(address: u64) -> Result {
     let range = ranges::starting(address).ok_or(CUDA_ERROR_INVALID_VALUE)?;
-    if !matches!(range.kind, Kind::Device | Kind::Managed { .. }) {
+    if !matches!(range.kind, Kind::Device | Kind::Managed) {
         return Err(CUDA_ERROR_INVALID_VALUE);
     }
     let owner = context::find(range.context)?;
@@ -119,7 +119,7 @@ pub fn forget_context(context: Handle) {
 fn give_back(range: &Range) {
     let (start, bytes) = (range.start, range.bytes);
     match range.kind {
-        Kind::Device | Kind::Variable { .. } | Kind::Managed { .. } => {
+        Kind::Device | Kind::Variable { .. } | Kind::Managed => {
             arena::give_back(start, bytes);
             if let Ok(device) = device(range.device) {
                 device.refund(account(bytes));

@@ -13,7 +13,7 @@ use crate::driver::handles::{Handle, Handles};
 use crate::driver::image::Image;
 use crate::driver::ranges::{Kind, Range, lock};
 use crate::driver::{library, memory, transfer};
-use crate::ptx::{Program, Variable};
+use crate::ptx::Variable;
 
 pub static MODULES: Handles<Module> = Handles::new();
 
@@ -33,7 +33,7 @@ pub struct Variables {
 
 impl Module {
     pub fn load(context: &Context, image: Arc<Image>) -> Result<Arc<Module>> {
-        let variables = Arc::new(Variables::place(context, &image.program)?);
+        let variables = Arc::new(Variables::place(context, &image)?);
         let context = context.handle;
         Ok(MODULES.add(|handle| Module { handle, context, image, variables, functions: Mutex::default() }))
     }
@@ -48,15 +48,28 @@ impl Module {
     }
 
     /// The same, with settings that it shares with a library's kernel.
-    pub fn function_with(&self, name: &str, settings: impl FnOnce() -> Arc<Settings>) -> Result<Arc<Function>> {
+    pub fn function_with(
+        &self,
+        name: &str,
+        settings: impl FnOnce() -> Arc<Settings>,
+    ) -> Result<Arc<Function>> {
         let mut functions = lock(&self.functions);
         if let Some(function) = functions.get(name) {
             return Ok(function.clone());
         }
-        let entry = self.image.program.entry(name).ok_or(CUDA_ERROR_NOT_FOUND)?.clone();
+        let entry = self.image.entry(name)?.clone();
         let c_name = CString::new(name).map_err(|_| CUDA_ERROR_NOT_FOUND)?;
         let function = FUNCTIONS.add(|handle| {
-            Function::new(handle, self.handle, self.context, &self.image, &self.variables, entry, c_name, settings())
+            Function::new(
+                handle,
+                self.handle,
+                self.context,
+                &self.image,
+                &self.variables,
+                entry,
+                c_name,
+                settings(),
+            )
         });
         functions.insert(name.to_owned(), function.clone());
         Ok(function)
@@ -73,27 +86,27 @@ impl Module {
 }
 
 impl Variables {
-    fn place(context: &Context, program: &Program) -> Result<Variables> {
+    fn place(context: &Context, image: &Image) -> Result<Variables> {
         let mut placed = Variables::default();
-        for variable in program.variables().iter().filter(|variable| !variable.external && variable.size > 0) {
+        for variable in image.variables().iter().filter(|variable| !variable.external && variable.size > 0) {
             let kind = Kind::Variable { managed: variable.managed };
             let range = memory::allocate(context, variable.size, variable.align, kind)?;
             placed.by_name.insert(variable.name.clone(), range);
         }
-        for variable in program.variables() {
-            placed.initialize(program, variable)?;
+        for variable in image.variables() {
+            placed.initialize(image, variable)?;
         }
         Ok(placed)
     }
 
     /// Writes a variable's first value: its bytes, zeros, and the addresses it names.
-    fn initialize(&self, program: &Program, variable: &Variable) -> Result {
+    fn initialize(&self, image: &Image, variable: &Variable) -> Result {
         let Some(range) = self.get(&variable.name) else { return Ok(()) };
         let mut bytes = variable.init.clone();
         bytes.resize(variable.size as usize, 0);
         for relocation in &variable.relocations {
             let symbol = &relocation.symbol;
-            let address = self.address(symbol).or_else(|| program.function_address(symbol));
+            let address = self.address(symbol).or_else(|| image.function_address(symbol));
             let address = address.ok_or(CUDA_ERROR_INVALID_PTX)?;
             let value = (address.wrapping_add_signed(relocation.addend) >> relocation.shift).to_le_bytes();
             let (at, width) = (relocation.offset as usize, usize::from(relocation.width).min(value.len()));

@@ -10,11 +10,15 @@ use crate::driver::limits;
 /// Registers are given out to whole warps in pieces of this.
 const REGISTERS_PIECE: i32 = 256;
 
-pub fn blocks_per_multiprocessor(function: &Function, threads: i32, dynamic_shared_bytes: usize) -> Result<i32> {
+pub fn blocks_per_multiprocessor(
+    function: &Function,
+    threads: i32,
+    dynamic_shared_bytes: usize,
+) -> Result<i32> {
     if threads <= 0 {
         return Err(CUDA_ERROR_INVALID_VALUE);
     }
-    let info = function.kernel()?.info();
+    let info = function.info()?;
     if threads > info.max_threads_per_block as i32 {
         return Ok(0);
     }
@@ -41,7 +45,7 @@ pub fn best_block(
     most: i32,
     shared_bytes: impl Fn(i32) -> usize,
 ) -> Result<(i32, i32)> {
-    let largest = function.kernel()?.info().max_threads_per_block as i32;
+    let largest = function.info()?.max_threads_per_block as i32;
     let largest = if most > 0 { largest.min(most) } else { largest };
     let (mut best, mut best_threads) = ((0, 0), 0);
     let mut size = largest;
@@ -63,5 +67,5 @@ pub fn available_shared_bytes(function: &Function, blocks: i32, threads: i32) ->
         return Err(CUDA_ERROR_INVALID_VALUE);
     }
     let each = (limits::SHARED_PER_MULTIPROCESSOR_BYTES / blocks).min(limits::SHARED_PER_BLOCK_OPTIN_BYTES);
-    Ok((each - function.kernel()?.info().static_shared_bytes as i32).max(0) as usize)
+    Ok((each - function.info()?.static_shared_bytes as i32).max(0) as usize)
 }

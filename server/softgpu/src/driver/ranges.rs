@@ -39,7 +39,7 @@ pub enum Kind {
     /// A variable of a module.
     Variable { managed: bool },
     /// `cuMemAllocManaged`.
-    Managed { attached: u32 },
+    Managed,
     /// `cuMemAllocHost`, `cuMemHostAlloc`.
     Host { flags: u32 },
     /// `cuMemHostRegister`: the program's own memory.
@@ -70,7 +70,7 @@ impl Range {
     }
 
     pub fn is_managed(&self) -> bool {
-        matches!(self.kind, Kind::Managed { .. } | Kind::Variable { managed: true })
+        matches!(self.kind, Kind::Managed | Kind::Variable { managed: true })
     }
 
     /// What a kernel or copy of `viewer` may do here.
@@ -87,7 +87,9 @@ impl Range {
     /// The same for a device, without the rights between contexts.
     pub fn access_of(&self, device: i32) -> Option<Access> {
         match &self.kind {
-            Kind::Device | Kind::Variable { managed: false } => (self.device == device).then_some(Access::ReadWrite),
+            Kind::Device | Kind::Variable { managed: false } => {
+                (self.device == device).then_some(Access::ReadWrite)
+            }
             Kind::Mapped { access, .. } => lock(access).get(&device).copied(),
             Kind::Registered { flags } if flags & READ_ONLY != 0 => Some(Access::Read),
             _ => Some(Access::ReadWrite),
@@ -199,7 +201,10 @@ pub fn remove_exactly(range: &Range) -> bool {
 /// Strikes out all that dies with a context.
 pub fn remove_of_context(context: Handle) -> Vec<Arc<Range>> {
     let mut live = LIVE.write().unwrap_or_else(PoisonError::into_inner);
-    let gone = live.extract_if(.., |_, range| range.context == context).map(|(_, range)| range).collect();
+    let gone: Vec<Arc<Range>> = live.values().filter(|range| range.context == context).cloned().collect();
+    for range in &gone {
+        live.remove(&range.start);
+    }
     GENERATION.fetch_add(1, Ordering::Release);
     gone
 }
@@ -260,7 +265,8 @@ struct Yard {
 impl Yard {
     fn due(&mut self) -> Vec<GiveBack> {
         let oldest = self.running.first_key_value().map_or(u64::MAX, |(number, ())| *number);
-        let (due, later) = std::mem::take(&mut self.graves).into_iter().partition(|(after, _)| *after < oldest);
+        let (due, later) =
+            std::mem::take(&mut self.graves).into_iter().partition(|(after, _)| *after < oldest);
         self.graves = later;
         due.into_iter().map(|(_, give_back)| give_back).collect()
     }

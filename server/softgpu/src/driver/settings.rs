@@ -15,7 +15,8 @@ const DEFAULT_COMPUTE_CAPABILITY: (i32, i32) = (8, 6);
 
 /// `FARWARP_SOFTGPU_DEVICES`.
 pub fn devices() -> usize {
-    setting("FARWARP_SOFTGPU_DEVICES", |text| text.parse().ok().filter(|count| *count <= DEVICES_LIMIT)).unwrap_or(1)
+    setting("FARWARP_SOFTGPU_DEVICES", |text| text.parse().ok().filter(|count| *count <= DEVICES_LIMIT))
+        .unwrap_or(1)
 }
 
 /// `FARWARP_SOFTGPU_CC`, for example `8.6`.

@@ -1,7 +1,7 @@
 //! Streams, and the rules by which their work is ordered: within a stream, between the legacy default stream and all
 //! blocking ones, and behind events. The rules only decide whom a new job follows; see `job`.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -55,7 +55,12 @@ pub struct Order {
     /// What all later work must wait for.
     barrier: Option<Arc<Job>>,
     streams: HashMap<Handle, Last>,
+    /// How many lines there may be before those that have ended are forgotten.
+    enough: usize,
 }
+
+/// Looking through so few costs nothing.
+const LINES_KEPT: usize = 64;
 
 struct Last {
     job: Arc<Job>,
@@ -156,6 +161,10 @@ impl Order {
             Line::Legacy => self.legacy = Some(job),
             Line::Own(stream) => {
                 self.streams.insert(stream.handle, Last { job, blocking: stream.is_blocking() });
+                if self.streams.len() > self.enough {
+                    self.streams.retain(|_, last| !last.job.has_ended());
+                    self.enough = (self.streams.len() * 2).max(LINES_KEPT);
+                }
             }
         }
     }
@@ -200,31 +209,45 @@ pub const FIRST_ID: u64 = 1 << 32;
 
 /// The calling thread's default stream in that context, made when it is first meant.
 fn of_this_thread(context: &Context) -> Arc<Stream> {
-    thread_local! {
-        /// (context id, stream) of the last time; a plain number needs no destructor.
-        static LAST: Cell<(u64, Handle)> = const { Cell::new((0, 0)) };
-    }
-    let (id, handle) = LAST.get();
-    if id == context.id
-        && let Some(stream) = STREAMS.get(handle)
-    {
-        return stream;
-    }
     let thread = this_thread();
     let mut streams = lock(&context.thread_streams);
-    let stream = streams.entry(thread).or_insert_with(|| Stream::create(context, 0)).clone();
-    LAST.set((context.id, stream.handle));
+    if let Some(stream) = streams.get(&thread) {
+        return stream.clone();
+    }
+    let stream = Stream::create(context, 0);
+    streams.insert(thread, stream.clone());
+    // In a thread's last moments there is no farewell any more; its stream then lives as long as the context.
+    let _ = FAREWELL.try_with(|farewell| farewell.contexts.borrow_mut().push(context.handle));
     stream
+}
+
+thread_local! {
+    /// A number needs no destructor: it is there to the very end of its thread.
+    static NUMBER: Cell<u64> = const { Cell::new(0) };
+    static FAREWELL: Farewell = const { Farewell { contexts: RefCell::new(Vec::new()) } };
 }
 
 /// A number for the calling thread that no other thread ever has.
 fn this_thread() -> u64 {
-    thread_local! {
-        static NUMBER: Cell<u64> = const { Cell::new(0) };
-    }
     static NEXT: AtomicU64 = AtomicU64::new(1);
     if NUMBER.get() == 0 {
         NUMBER.set(NEXT.fetch_add(1, Ordering::Relaxed));
     }
     NUMBER.get()
+}
+
+/// Ends a thread's default streams with the thread. What they have to do is still done.
+struct Farewell {
+    contexts: RefCell<Vec<Handle>>,
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        for context in self.contexts.take() {
+            let Ok(context) = context::find(context) else { continue };
+            if let Some(stream) = lock(&context.thread_streams).remove(&NUMBER.get()) {
+                STREAMS.remove(stream.handle);
+            }
+        }
+    }
 }

@@ -65,7 +65,7 @@ api! {
     fn cuCtxSetCurrent(ctx: u64) {
         machine()?;
         if ctx != 0 {
-            context::find(ctx)?;
+            context::nameable(ctx)?;
         }
         current::set(ctx)
     }
@@ -185,7 +185,7 @@ const FLAGS: u32 = 0xFF;
 /// CU_CTX_SCHED_MASK: three wishes, of which at most one.
 const SCHEDULING: u32 = 0x07;
 
-pub fn check_flags(flags: u32) -> Result {
+pub(super) fn check_flags(flags: u32) -> Result {
     let one_wish = matches!(flags & SCHEDULING, 0 | 1 | 2 | 4);
     if flags & !FLAGS != 0 || !one_wish { Err(CUDA_ERROR_INVALID_VALUE) } else { Ok(()) }
 }
@@ -213,8 +213,7 @@ fn destroy(handle: u64) -> Result {
 }
 
 fn push(handle: u64) -> Result {
-    machine()?;
-    context::find(handle)?;
+    context::nameable(handle)?;
     current::push(handle)
 }
 
@@ -233,8 +232,8 @@ fn set_config(place: &std::sync::atomic::AtomicU32, config: u32, count: u32) -> 
 }
 
 /// `CUfunc_cache` and `CUsharedconfig` have so many values. Both are wishes about hardware.
-pub const CACHE_CONFIGS: u32 = 4;
-pub const SHARED_CONFIGS: u32 = 3;
+pub(super) const CACHE_CONFIGS: u32 = 4;
+pub(super) const SHARED_CONFIGS: u32 = 3;
 
 const STACK_SIZE: u32 = 0;
 const PRINTF_FIFO_SIZE: u32 = 1;

@@ -84,5 +84,7 @@ api! {
 fn same_bus(ours: &str, wanted: &str) -> bool {
     let without_domain = ours.strip_prefix("0000:").unwrap_or(ours);
     let function = wanted.contains('.');
-    [ours, without_domain].iter().any(|text| *text == wanted || (!function && text.strip_suffix(".0") == Some(wanted)))
+    [ours, without_domain]
+        .iter()
+        .any(|text| *text == wanted || (!function && text.strip_suffix(".0") == Some(wanted)))
 }

@@ -55,7 +55,7 @@ api! {
     }
 
     fn cuFuncLoad(function: u64) {
-        launchable(function, &*current()?)?.kernel().map(drop)
+        launchable(function, &*current()?)?.compiled().map(drop)
     }
 
     fn cuLaunchKernel | cuLaunchKernel_ptsz(
@@ -113,7 +113,12 @@ api! {
 }
 
 /// Past the last parameter is an invalid value: it ends a program's loop.
-pub fn put_parameter(function: &Function, index: usize, offset: Out<usize>, size: Out<usize>) -> Result {
+pub(super) fn put_parameter(
+    function: &Function,
+    index: usize,
+    offset: Out<usize>,
+    size: Out<usize>,
+) -> Result {
     let (at, bytes) = function.parameter(index)?;
     offset.put(at)?;
     size.put_if_wanted(bytes);
@@ -140,7 +145,7 @@ const PREFERRED_CLUSTER_DIMENSION: u32 = 11;
 const LAUNCH_ATTRIBUTES_LIMIT: u32 = 64;
 
 /// Whether a launch is cooperative. Other attributes are hints, or not built, or unknown.
-fn wishes(config: &LaunchConfig) -> Result<bool> {
+pub(super) fn wishes(config: &LaunchConfig) -> Result<bool> {
     if config.attribute_count > LAUNCH_ATTRIBUTES_LIMIT {
         return Err(CUDA_ERROR_INVALID_VALUE);
     }
@@ -154,7 +159,9 @@ fn wishes(config: &LaunchConfig) -> Result<bool> {
             // A cluster of one block is no cluster.
             CLUSTER_DIMENSION | PREFERRED_CLUSTER_DIMENSION if attribute.value[..3] == [1, 1, 1] => {}
             // Clusters (4, 11), events out of a kernel (7, 12), graphs updated by devices (13).
-            CLUSTER_DIMENSION | PREFERRED_CLUSTER_DIMENSION | 7 | 12 | 13 => return Err(CUDA_ERROR_NOT_SUPPORTED),
+            CLUSTER_DIMENSION | PREFERRED_CLUSTER_DIMENSION | 7 | 12 | 13 => {
+                return Err(CUDA_ERROR_NOT_SUPPORTED);
+            }
             _ => return Err(CUDA_ERROR_INVALID_VALUE),
         }
     }

@@ -62,14 +62,14 @@ api! {
 
     fn cuLibraryGetKernelCount(count: Out<u32>, library: u64) {
         machine()?;
-        count.put(Library::find(library)?.image.program.entries().count() as u32)
+        count.put(Library::find(library)?.image.entries().len() as u32)
     }
 
     fn cuLibraryEnumerateKernels(kernels: Out<u64>, count: u32, library: u64) {
         kernels.require()?;
         machine()?;
         let library = Library::find(library)?;
-        for (index, entry) in library.image.program.entries().take(count as usize).enumerate() {
+        for (index, entry) in library.image.entries().iter().take(count as usize).enumerate() {
             kernels.put_at(index, library.kernel(&entry.name)?.handle);
         }
         Ok(())
@@ -139,8 +139,7 @@ api! {
     fn cuKernelGetParamCount(kernel: u64, count: Out<usize>) {
         let kernel = Kernel::find(kernel)?;
         let library = kernel.library()?;
-        let entry = library.image.program.entry(&kernel.name.to_string_lossy()).ok_or(CUDA_ERROR_NOT_FOUND)?;
-        count.put(entry.params.len())
+        count.put(library.image.entry(&kernel.name.to_string_lossy())?.params.len())
     }
 }
 

@@ -85,7 +85,7 @@ api! {
         if !matches!(flags, ATTACH_GLOBAL | ATTACH_HOST) {
             return Err(CUDA_ERROR_INVALID_VALUE);
         }
-        let kind = Kind::Managed { attached: flags };
+        let kind = Kind::Managed;
         address.put(memory::allocate(&*current()?, bytes as u64, arena::ALIGNMENT, kind)?.start)
     }
 

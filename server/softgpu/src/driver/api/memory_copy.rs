@@ -7,7 +7,7 @@ use crate::driver::copy::{Block, Copy, Pace, Shape, Side};
 use crate::driver::edge::{In, Out, Result, api};
 use crate::driver::machine::machine;
 use crate::driver::mirror::{Memcpy2D, Memcpy3D, Side2D, Side3D};
-use crate::driver::stream::{Place, resolve};
+use crate::driver::stream::resolve;
 
 use Pace::{Asynchronous, Synchronous};
 use Side::{Device, Host, Unified};
@@ -160,15 +160,15 @@ fn batch(
 ) -> std::result::Result<(), (usize, CUresult)> {
     /// The number of no copy: the batch itself is wrong.
     const NONE: usize = usize::MAX;
-    let lists = || -> Result<(Place, Vec<u64>, Vec<u64>, Vec<usize>)> {
-        // The default stream is not for batches.
-        if stream == DEFAULT || count == 0 {
-            machine()?;
-            return Err(CUDA_ERROR_INVALID_VALUE);
-        }
-        Ok((resolve(stream)?, to.list(count)?, from.list(count)?, sizes.list(count)?))
-    };
-    let (place, to, from, sizes) = lists().map_err(|error| (NONE, error))?;
+    let whole = |error| (NONE, error);
+    machine().map_err(whole)?;
+    // The default stream is not for batches.
+    if stream == DEFAULT || count == 0 {
+        return Err(whole(CUDA_ERROR_INVALID_VALUE));
+    }
+    let place = resolve(stream).map_err(whole)?;
+    let (to, from) = (to.list(count).map_err(whole)?, from.list(count).map_err(whole)?);
+    let sizes = sizes.list(count).map_err(whole)?;
     for index in 0..count {
         Copy::linear(to[index], Unified, from[index], Unified, sizes[index] as u64)
             .issue(&place, Asynchronous)

@@ -5,6 +5,7 @@ use farwarp_face::*;
 use crate::driver::current::{current, current_in_any_state};
 use crate::driver::edge::{Out, Result, Text, api};
 use crate::driver::image;
+use crate::driver::link::{LINKS, Link};
 use crate::driver::machine::machine;
 use crate::driver::module::Module;
 
@@ -48,14 +49,14 @@ api! {
 
     fn cuModuleGetFunctionCount(count: Out<u32>, module: u64) {
         current()?;
-        count.put(Module::find(module)?.image.program.entries().count() as u32)
+        count.put(Module::find(module)?.image.entries().len() as u32)
     }
 
     fn cuModuleEnumerateFunctions(functions: Out<u64>, count: u32, module: u64) {
         functions.require()?;
         current()?;
         let module = Module::find(module)?;
-        for (index, entry) in module.image.program.entries().take(count as usize).enumerate() {
+        for (index, entry) in module.image.entries().iter().take(count as usize).enumerate() {
             functions.put_at(index, module.function(&entry.name)?.handle);
         }
         Ok(())
@@ -64,6 +65,39 @@ api! {
     fn cuModuleGetGlobal_v2(address: Out<u64>, bytes: Out<usize>, module: u64, name: Text) {
         current()?;
         put_variable(&*Module::find(module)?, &name.get()?, address, bytes)
+    }
+
+    fn cuLinkCreate_v2(_count: u32, _options: u64, _values: u64, out: Out<u64>) {
+        out.require()?;
+        current()?;
+        out.put(Link::create().handle)
+    }
+
+    fn cuLinkAddData_v2(
+        link: u64,
+        kind: u32,
+        data: u64,
+        bytes: usize,
+        _name: u64,
+        _count: u32,
+        _options: u64,
+        _values: u64,
+    ) {
+        current()?;
+        Link::find(link)?.add(kind, data, bytes)
+    }
+
+    fn cuLinkComplete(link: u64, image: Out<u64>, bytes: Out<usize>) {
+        image.require()?;
+        current()?;
+        let (address, length) = Link::find(link)?.complete()?;
+        bytes.put_if_wanted(length);
+        image.put(address)
+    }
+
+    fn cuLinkDestroy(link: u64) {
+        machine()?;
+        LINKS.remove(link).map(drop).ok_or(CUDA_ERROR_INVALID_HANDLE)
     }
 }
 
@@ -80,7 +114,7 @@ fn load(out: Out<u64>, image: u64) -> Result {
     out.put(Module::load(&context, image)?.handle)
 }
 
-pub fn put_variable(module: &Module, name: &str, address: Out<u64>, bytes: Out<usize>) -> Result {
+pub(super) fn put_variable(module: &Module, name: &str, address: Out<u64>, bytes: Out<usize>) -> Result {
     let variable = module.variables.get(name).ok_or(CUDA_ERROR_NOT_FOUND)?;
     address.put_if_wanted(variable.start);
     bytes.put_if_wanted(variable.bytes as usize);

@@ -1,6 +1,5 @@
 //! Primary contexts.
 
-use crate::driver::context::Context;
 use crate::driver::edge::{Out, Result, api};
 use crate::driver::machine::device;
 
@@ -43,17 +42,11 @@ api! {
 }
 
 fn release(dev: i32) -> Result {
-    end(device(dev)?.primary.release()?.as_deref())
+    device(dev)?.primary.release()
 }
 
 fn reset(dev: i32) -> Result {
-    end(device(dev)?.primary.reset().as_deref())
-}
-
-fn end(context: Option<&Context>) -> Result {
-    if let Some(context) = context {
-        context.destroy();
-    }
+    device(dev)?.primary.reset();
     Ok(())
 }
 

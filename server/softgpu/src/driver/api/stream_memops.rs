@@ -108,6 +108,7 @@ fn write(place: &Place, address: u64, value: u64, width: Width, flags: u32) -> R
 }
 
 fn check(place: &Place, address: u64, width: Width, write: bool) -> Result {
-    let lawful = address.is_multiple_of(width.bytes()) && place.context.viewer.reaches(address, width.bytes(), write);
+    let lawful =
+        address.is_multiple_of(width.bytes()) && place.context.viewer.reaches(address, width.bytes(), write);
     if lawful { Ok(()) } else { Err(CUDA_ERROR_INVALID_VALUE) }
 }

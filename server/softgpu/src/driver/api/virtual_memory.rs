@@ -144,7 +144,9 @@ fn device_of(prop: &AllocationProp) -> Result<&'static Device> {
     if prop.kind != PINNED || prop.win32 != 0 {
         return Err(CUDA_ERROR_INVALID_VALUE);
     }
-    if OTHER_LOCATIONS.contains(&prop.location.kind) || !matches!(prop.handle_types, 0 | POSIX_FILE_DESCRIPTOR) {
+    if OTHER_LOCATIONS.contains(&prop.location.kind)
+        || !matches!(prop.handle_types, 0 | POSIX_FILE_DESCRIPTOR)
+    {
         return Err(CUDA_ERROR_NOT_SUPPORTED);
     }
     if prop.location.kind != DEVICE {

@@ -14,6 +14,8 @@ use crate::driver::ranges::lock;
 pub struct Primary {
     pub handle: Handle,
     state: Mutex<State>,
+    /// Held while old contents are taken down: new ones have the same handle, and must not be taken for them.
+    ending: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -25,10 +27,11 @@ struct State {
 
 impl Primary {
     pub fn new() -> Primary {
-        Primary { handle: fresh(), state: Mutex::default() }
+        Primary { handle: fresh(), state: Mutex::default(), ending: Mutex::default() }
     }
 
     pub fn retain(&self, device: &'static Device) -> Result<Arc<Context>> {
+        let _no_old_one = lock(&self.ending);
         let mut state = lock(&self.state);
         if state.context.is_none() {
             state.context = Some(Context::create_as(self.handle, device, state.flags)?);
@@ -37,25 +40,39 @@ impl Primary {
         state.context.clone().ok_or(CUDA_ERROR_UNKNOWN)
     }
 
-    /// The context that this ends, if it was the last release.
-    pub fn release(&self) -> Result<Option<Arc<Context>>> {
-        let mut state = lock(&self.state);
-        state.retained = state.retained.checked_sub(1).ok_or(CUDA_ERROR_INVALID_CONTEXT)?;
-        Ok(if state.retained == 0 { state.context.take() } else { None })
+    /// The last release ends the context.
+    pub fn release(&self) -> Result {
+        let _until_the_end = lock(&self.ending);
+        let last = {
+            let mut state = lock(&self.state);
+            state.retained = state.retained.checked_sub(1).ok_or(CUDA_ERROR_INVALID_CONTEXT)?;
+            if state.retained == 0 { state.context.take() } else { None }
+        };
+        if let Some(context) = last {
+            context.destroy();
+        }
+        Ok(())
     }
 
-    /// Takes the contents away, whoever has retained them: the next retain makes new ones.
-    pub fn reset(&self) -> Option<Arc<Context>> {
-        let mut state = lock(&self.state);
-        state.retained = 0;
-        state.context.take()
+    /// Ends the context, whoever has retained it: the next retain makes a new one.
+    pub fn reset(&self) {
+        let _until_the_end = lock(&self.ending);
+        let context = {
+            let mut state = lock(&self.state);
+            state.retained = 0;
+            state.context.take()
+        };
+        if let Some(context) = context {
+            context.destroy();
+        }
     }
 
     pub fn flags_and_active(&self) -> (u32, bool) {
         let state = lock(&self.state);
-        let flags = state.context.as_ref().map_or(state.flags, |context| {
-            context.flags.load(std::sync::atomic::Ordering::Relaxed)
-        });
+        let flags = state
+            .context
+            .as_ref()
+            .map_or(state.flags, |context| context.flags.load(std::sync::atomic::Ordering::Relaxed));
         (flags, state.context.is_some())
     }
 
