@@ -64,6 +64,13 @@ struct Wanted {
     quiet_ms: Option<u64>,
 }
 
+impl Seat {
+    /// Whether a client may still hope for its server.
+    pub fn is_promising(&self) -> bool {
+        self.wanted.end.is_none() && self.record.state.is_promising()
+    }
+}
+
 /// A connection that is being served.
 pub struct Place<'a>(&'a Board);
 
@@ -114,7 +121,8 @@ impl Board {
         self.lock().seats.insert(seat.record.id.clone(), seat);
     }
 
-    /// Lets a client wait for a lease, or use it. Its coming counts as a call.
+    /// Lets a client wait for a lease, or use it. Its coming counts as a call. `None` if the lease has begun to end meanwhile:
+    /// from here on it does not end for being quiet, because what is wanted is taken in before anything else.
     pub fn attach(
         &self,
         lease: &str,
@@ -126,7 +134,7 @@ impl Board {
         let mut inner = self.lock();
         inner.next_client += 1;
         let id = inner.next_client;
-        let seat = inner.seats.get_mut(lease)?;
+        let seat = inner.promising(lease)?;
         seat.clients.push(Client { id, process, program, since: Instant::now(), wire });
         seat.wanted.attached = true;
         seat.wanted.quiet_ms = quiet_ms.or(seat.wanted.quiet_ms);
@@ -141,12 +149,13 @@ impl Board {
     }
 
     /// Like a client that has come and gone.
-    pub fn touch(&self, lease: &str, quiet_ms: Option<u64>) {
-        if let Some(seat) = self.lock().seats.get_mut(lease) {
-            seat.wanted.attached = true;
-            seat.wanted.quiet_ms = quiet_ms.or(seat.wanted.quiet_ms);
-        }
+    pub fn touch(&self, lease: &str, quiet_ms: Option<u64>) -> Option<()> {
+        let mut inner = self.lock();
+        let seat = inner.promising(lease)?;
+        seat.wanted.attached = true;
+        seat.wanted.quiet_ms = quiet_ms.or(seat.wanted.quiet_ms);
         self.news.notify_all();
+        Some(())
     }
 
     pub fn end(&self, lease: &str, why: &str) {
@@ -259,6 +268,10 @@ impl Board {
 }
 
 impl Inner {
+    fn promising(&mut self, lease: &str) -> Option<&mut Seat> {
+        self.seats.get_mut(lease).filter(|seat| seat.is_promising())
+    }
+
     /// Why a lease that is gone has ended.
     pub fn obituary(&self, lease: &str) -> Option<&str> {
         self.obituaries.iter().rfind(|(id, _)| id == lease).map(|(_, why)| why.as_str())

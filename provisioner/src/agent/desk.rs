@@ -74,12 +74,14 @@ fn lease(agent: &Arc<Agent>, wire: &Arc<Wire>, program: String, wish: Wish) -> R
 }
 
 fn up(agent: &Arc<Agent>, wire: &Arc<Wire>, wish: Wish) -> Result<(), WireError> {
-    match agent.find_or_open(&wish) {
-        Err(error) => answer(wire, Reply::Failed(error.to_string())),
-        Ok((id, started)) => {
-            agent.board.touch(&id, wish.quiet_ms);
-            let reply = wait_until_ready(agent, wire, &id, started)?;
-            answer(wire, reply)
+    loop {
+        match agent.find_or_open(&wish) {
+            Err(error) => return answer(wire, Reply::Failed(error.to_string())),
+            Ok((id, _)) if agent.board.touch(&id, wish.quiet_ms).is_none() => {}
+            Ok((id, started)) => {
+                let reply = wait_until_ready(agent, wire, &id, started)?;
+                return answer(wire, reply);
+            }
         }
     }
 }
@@ -175,8 +177,8 @@ impl Agent {
         let profile = config.profile_for(wish)?;
         let _alone = self.board.alone_in_opening();
         let fits = |seat: &&Seat| {
-            let Record { provider, gpu, state, .. } = &seat.record;
-            *provider == profile.provider && *gpu == profile.gpu && state.is_promising()
+            let Record { provider, gpu, .. } = &seat.record;
+            *provider == profile.provider && *gpu == profile.gpu && seat.is_promising()
         };
         {
             let inner = self.board.lock();

@@ -1,6 +1,5 @@
 //! Random histories of one lease against a provider that loses answers, lags, fails and breaks, under an agent that dies at any moment.
 
-#[path = "support/chance.rs"]
 mod chance;
 
 use std::collections::{HashMap, VecDeque};

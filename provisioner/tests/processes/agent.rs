@@ -1,9 +1,6 @@
 //! The agent as it really is: `farwarp`, `farwarp agent` and `farwarp-server` as processes. No server here computes anything, so its
 //! libcuda is an empty file: the gate never loads it.
 
-#[path = "support/house.rs"]
-mod house;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
@@ -11,8 +8,8 @@ use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::time::Duration;
 
+use crate::house::{House, eventually};
 use farwarp_provisioner::process::Process;
-use house::{House, eventually};
 use rustix::process::Signal;
 
 #[test]
@@ -104,6 +101,19 @@ fn a_client_holds_its_place_until_its_connection_ends() {
     assert_eq!(clients()[0]["program"], "a-test");
     drop(lease);
     eventually(Duration::from_secs(5), "the client is gone", || clients() == serde_json::json!([]));
+}
+
+#[test]
+fn a_client_that_comes_just_as_its_server_ends_gets_another() {
+    let house = House::new();
+    let mut leases = BTreeSet::new();
+    for attempt in 0..30 {
+        let up = house.json(&["up", "--json", "--quiet", "200ms"]);
+        leases.insert(up["lease"].to_string());
+        // Around the moment at which the period is over and the server is on its way out.
+        std::thread::sleep(Duration::from_millis(180 + attempt * 8));
+    }
+    assert!((2..=30).contains(&leases.len()), "no server ended in between: {leases:?}");
 }
 
 #[test]

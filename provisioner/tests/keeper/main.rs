@@ -1,6 +1,5 @@
 //! The agent dies at every single point of a lease's life where it touches the disk or the provider, and a new one takes over.
 
-#[path = "support/cloud.rs"]
 mod cloud;
 
 use std::fs;
