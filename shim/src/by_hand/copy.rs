@@ -62,8 +62,6 @@ pub unsafe fn cuMemcpy(to: u64, from: u64, bytes: usize) -> Result<(), Code> {
 /// Every address says itself whether it is the device's: no device address is ever a host address.
 pub unsafe fn cuMemcpyAsync(to: u64, from: u64, bytes: usize, stream: u64) -> Result<(), Code> {
     let (shim, _) = in_context_hearing()?;
-    let is_device =
-        |memory: &Memory, address| memory.find(address).is_some_and(|found| found.kind.is_device());
     let (to_is_device, from_is_device) = {
         let memory = shim.memory();
         (is_device(&memory, to), is_device(&memory, from))
@@ -115,6 +113,11 @@ pub fn checked(shim: &Shim, stream: u64) -> Result<u64, Code> {
     Ok(stream)
 }
 
+/// Addresses say themselves what they are, whichever function they come to.
+fn is_device(memory: &Memory, address: u64) -> bool {
+    memory.find(address).is_some_and(|found| found.kind.is_device())
+}
+
 /// The bytes are taken before this returns: told, not asked.
 unsafe fn to_device(to: u64, from: *const c_void, bytes: usize, stream: u64) -> Result<(), Code> {
     let (shim, _) = in_context_hearing()?;
@@ -125,7 +128,14 @@ unsafe fn to_device(to: u64, from: *const c_void, bytes: usize, stream: u64) -> 
     if from.is_null() {
         return Err(CUDA_ERROR_INVALID_VALUE);
     }
-    shim.memory().device(to, bytes as u64)?;
+    {
+        let memory = shim.memory();
+        memory.device(to, bytes as u64)?;
+        if is_device(&memory, from as u64) {
+            drop(memory);
+            return on_device(to, from as u64, bytes, stream);
+        }
+    }
     for at in (0..bytes).step_by(PIECE_BYTES) {
         let part = PIECE_BYTES.min(bytes - at);
         // SAFETY: the program vouches for `bytes` readable bytes at `from`, as it does to the driver.
@@ -146,7 +156,14 @@ unsafe fn to_host(to: *mut c_void, from: u64, bytes: usize, stream: u64) -> Resu
     if to.is_null() {
         return Err(CUDA_ERROR_INVALID_VALUE);
     }
-    shim.memory().device(from, bytes as u64)?;
+    {
+        let memory = shim.memory();
+        memory.device(from, bytes as u64)?;
+        if is_device(&memory, to as u64) {
+            drop(memory);
+            return on_device(to as u64, from, bytes, stream);
+        }
+    }
     let mut asked = VecDeque::with_capacity(DTOH_PIECES_IN_FLIGHT);
     let mut failure = None;
     let mut next = 0;
