@@ -8,10 +8,18 @@ use farwarp_protocol::error::{
 use farwarp_protocol::handle::Id;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs the body of an exported function; a panic in it becomes CUDA_ERROR_UNKNOWN, never the program's end.
+/// Runs the body of an exported function. One that another of ours calls is not counted: the program made one call. A panic
+/// in it becomes CUDA_ERROR_UNKNOWN, never the program's end.
 pub fn enter(counter: &'static Counter, body: impl FnOnce() -> Result<(), Code>) -> Code {
-    counter.count();
-    match catch_unwind(AssertUnwindSafe(body)) {
+    let within = crate::threads::enter();
+    if !within {
+        counter.count();
+    }
+    let outcome = catch_unwind(AssertUnwindSafe(body));
+    if !within && crate::threads::leave() {
+        crate::counters::answered_here();
+    }
+    match outcome {
         Ok(Ok(())) => CUDA_SUCCESS,
         Ok(Err(code)) => code,
         Err(_) => {

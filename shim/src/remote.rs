@@ -208,6 +208,7 @@ impl Remote {
 
     /// Puts a call into the log, waiting for room if need be.
     fn put(&self, op: u32, flags: u8, body: &[&[u8]]) -> Result<u64, Code> {
+        crate::threads::crosses();
         let header = header(op, flags);
         let body_bytes: usize = body.iter().map(|part| part.len()).sum();
         let mut core = self.lock();

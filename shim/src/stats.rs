@@ -3,7 +3,7 @@
 use crate::counters;
 use farwarp_link::LinkStats;
 
-/// What the session carried. Payload is the bodies of records, the link's own figures are what went over the network.
+/// What the session carried. One call may be several records, of which each is an ask or a tell: a large copy goes in pieces. Payload is the bodies of records, the link's own figures are what went over the network.
 #[derive(Debug, Clone, Default)]
 pub struct Traffic {
     pub asks: u64,
@@ -20,10 +20,8 @@ pub struct Traffic {
 /// The object, as text. Names of functions need no escapes.
 pub fn json(traffic: &Traffic, link: Option<LinkStats>, boot_ms: u64, elapsed_ms: u64) -> String {
     let calls = counters::all();
-    let total: u64 = calls.iter().map(|(_, count)| count).sum();
     let calls: Vec<String> = calls.iter().map(|(name, count)| format!("    \"{name}\": {count}")).collect();
     let link = link.unwrap_or_default();
-    let heres = total.saturating_sub(traffic.asks + traffic.tells);
     format!(
         "{{\n  \"calls\": {{\n{}\n  }},\n  \"asks\": {},\n  \"tells\": {},\n  \"heres\": {},\n  \"round_trips\": {},\n  \
          \"bytes_up\": {},\n  \"bytes_down\": {},\n  \"payload_up\": {},\n  \"payload_down\": {},\n  \"module_bytes_up\": {},\n  \
@@ -32,7 +30,7 @@ pub fn json(traffic: &Traffic, link: Option<LinkStats>, boot_ms: u64, elapsed_ms
         calls.join(",\n"),
         traffic.asks,
         traffic.tells,
-        heres,
+        counters::heres(),
         traffic.round_trips,
         link.bytes_up,
         link.bytes_down,

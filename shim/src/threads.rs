@@ -24,6 +24,8 @@ thread_local! {
         const { RefCell::new(ContextStack { contexts: [Id(0); CONTEXT_STACK_DEPTH_MAX], depth: 0 }) };
     static SLOT: Cell<u16> = const { Cell::new(0) };
     static PER_THREAD: Cell<bool> = const { Cell::new(false) };
+    static IN_CALL: Cell<bool> = const { Cell::new(false) };
+    static CROSSED: Cell<bool> = const { Cell::new(false) };
     static CAPTURE_MODE: Cell<u32> = const { Cell::new(0) };
     static RETURN: SlotReturn = const { SlotReturn };
 }
@@ -110,6 +112,26 @@ pub fn pop() -> Option<Id> {
         stack.depth = stack.depth.checked_sub(1)?;
         Some(stack.contexts[stack.depth])
     })
+}
+
+/// The thread enters a driver function; whether it was within one already.
+pub fn enter() -> bool {
+    let within = IN_CALL.replace(true);
+    if !within {
+        CROSSED.set(false);
+    }
+    within
+}
+
+/// The thread leaves its outermost driver function; whether that put nothing into the log.
+pub fn leave() -> bool {
+    IN_CALL.set(false);
+    !CROSSED.get()
+}
+
+/// The call that the thread is making goes to the server.
+pub fn crosses() {
+    CROSSED.set(true);
 }
 
 /// Runs a call under a symbol whose NULL stream is the per-thread default one.
