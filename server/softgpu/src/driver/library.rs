@@ -5,13 +5,14 @@ use std::ffi::CString;
 use std::sync::{Arc, Mutex, Weak};
 
 use farwarp_face::*;
+use once_cell::sync::OnceCell;
 
 use crate::driver::context::Context;
 use crate::driver::edge::Result;
 use crate::driver::function::{Function, Settings};
 use crate::driver::handles::{Handle, Handles};
 use crate::driver::image::Image;
-use crate::driver::module::Module;
+use crate::driver::module::{Module, Variables};
 use crate::driver::ranges::lock;
 
 pub static LIBRARIES: Handles<Library> = Handles::new();
@@ -23,6 +24,7 @@ pub struct Library {
     kernels: Mutex<HashMap<String, Arc<Kernel>>>,
     /// The library's module in each context that has used it.
     modules: Mutex<HashMap<Handle, Arc<Module>>>,
+    managed: OnceCell<Arc<Variables>>,
 }
 
 pub struct Kernel {
@@ -36,8 +38,13 @@ pub struct Kernel {
 
 impl Library {
     pub fn load(image: Arc<Image>) -> Arc<Library> {
-        let make = |handle| Library { handle, image, kernels: Mutex::default(), modules: Mutex::default() };
-        LIBRARIES.add(make)
+        LIBRARIES.add(|handle| Library {
+            handle,
+            image,
+            kernels: Mutex::default(),
+            modules: Mutex::default(),
+            managed: OnceCell::new(),
+        })
     }
 
     pub fn find(handle: Handle) -> Result<Arc<Library>> {
@@ -68,9 +75,14 @@ impl Library {
         if let Some(module) = modules.get(&context.handle) {
             return Ok(module.clone());
         }
-        let module = Module::load(context, self.image.clone())?;
+        let module = Module::load_with(context, self.image.clone(), Some(self.managed()?.clone()))?;
         modules.insert(context.handle, module.clone());
         Ok(module)
+    }
+
+    /// The managed variables: the same for every context, and there before any.
+    pub fn managed(&self) -> Result<&Arc<Variables>> {
+        self.managed.get_or_try_init(|| Variables::managed(&self.image).map(Arc::new))
     }
 
     pub fn unload(&self) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use farwarp_face::*;
 
 use crate::driver::context::{self, Context};
+use crate::driver::device::Device;
 use crate::driver::edge::Result;
 use crate::driver::handles::Handle;
 use crate::driver::machine::device;
@@ -16,13 +17,23 @@ const PITCH_BYTES: u64 = 512;
 
 /// Device memory of a context.
 pub fn allocate(context: &Context, bytes: u64, alignment: u64, kind: Kind) -> Result<Arc<Range>> {
+    allocate_on(context.device, context.handle, bytes, alignment, kind)
+}
+
+/// Device memory that dies with the context of that handle; 0 for what outlives contexts.
+pub fn allocate_on(
+    device: &Device,
+    context: Handle,
+    bytes: u64,
+    alignment: u64,
+    kind: Kind,
+) -> Result<Arc<Range>> {
     if bytes == 0 {
         return Err(CUDA_ERROR_INVALID_VALUE);
     }
-    let device = context.device;
     device.charge(account(bytes))?;
     let taken = arena::take(bytes, alignment)
-        .and_then(|start| ranges::add(Range::new(start, bytes, kind, device.ordinal, context.handle)));
+        .and_then(|start| ranges::add(Range::new(start, bytes, kind, device.ordinal, context)));
     if taken.is_err() {
         device.refund(account(bytes));
     }

@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex};
 use farwarp_face::*;
 
 use crate::driver::context::Context;
+use crate::driver::device::Device;
 use crate::driver::edge::Result;
 use crate::driver::function::{FUNCTIONS, Function, Settings};
 use crate::driver::handles::{Handle, Handles};
 use crate::driver::image::Image;
+use crate::driver::machine::device;
 use crate::driver::ranges::{Kind, Range, lock};
 use crate::driver::{library, memory, transfer};
 use crate::ptx::Variable;
@@ -29,11 +31,25 @@ pub struct Module {
 #[derive(Default)]
 pub struct Variables {
     by_name: HashMap<String, Arc<Range>>,
+    /// The managed variables of a library, which all its modules have in common.
+    shared: Option<Arc<Variables>>,
 }
 
 impl Module {
     pub fn load(context: &Context, image: Arc<Image>) -> Result<Arc<Module>> {
-        let variables = Arc::new(Variables::place(context, &image)?);
+        Module::load_with(context, image, None)
+    }
+
+    /// The same, with variables that are there already.
+    pub fn load_with(
+        context: &Context,
+        image: Arc<Image>,
+        shared: Option<Arc<Variables>>,
+    ) -> Result<Arc<Module>> {
+        let variables = Variables { by_name: HashMap::new(), shared };
+        let own = |variable: &Variable| variables.shared.is_none() || !variable.managed;
+        let own: Vec<&Variable> = image.variables().iter().filter(|variable| own(variable)).collect();
+        let variables = Arc::new(variables.place(&image, &own, context.device, context.handle)?);
         let context = context.handle;
         Ok(MODULES.add(|handle| Module { handle, context, image, variables, functions: Mutex::default() }))
     }
@@ -86,22 +102,34 @@ impl Module {
 }
 
 impl Variables {
-    fn place(context: &Context, image: &Image) -> Result<Variables> {
-        let mut placed = Variables::default();
-        for variable in image.variables().iter().filter(|variable| !variable.external && variable.size > 0) {
+    /// The managed variables of an image, which belong to no context.
+    pub fn managed(image: &Image) -> Result<Variables> {
+        let managed: Vec<&Variable> = image.variables().iter().filter(|variable| variable.managed).collect();
+        Variables::default().place(image, &managed, device(0)?, 0)
+    }
+
+    fn place(
+        mut self,
+        image: &Image,
+        variables: &[&Variable],
+        device: &Device,
+        context: Handle,
+    ) -> Result<Variables> {
+        let here = variables.iter().filter(|variable| !variable.external && variable.size > 0);
+        for variable in here {
             let kind = Kind::Variable { managed: variable.managed };
-            let range = memory::allocate(context, variable.size, variable.align, kind)?;
-            placed.by_name.insert(variable.name.clone(), range);
+            let range = memory::allocate_on(device, context, variable.size, variable.align, kind)?;
+            self.by_name.insert(variable.name.clone(), range);
         }
-        for variable in image.variables() {
-            placed.initialize(image, variable)?;
+        for variable in variables {
+            self.initialize(image, variable)?;
         }
-        Ok(placed)
+        Ok(self)
     }
 
     /// Writes a variable's first value: its bytes, zeros, and the addresses it names.
     fn initialize(&self, image: &Image, variable: &Variable) -> Result {
-        let Some(range) = self.get(&variable.name) else { return Ok(()) };
+        let Some(range) = self.by_name.get(&variable.name) else { return Ok(()) };
         let mut bytes = variable.init.clone();
         bytes.resize(variable.size as usize, 0);
         for relocation in &variable.relocations {
@@ -118,7 +146,8 @@ impl Variables {
     }
 
     pub fn get(&self, name: &str) -> Option<&Arc<Range>> {
-        self.by_name.get(name)
+        let shared = || self.shared.as_ref().and_then(|shared| shared.get(name));
+        self.by_name.get(name).or_else(shared)
     }
 
     pub fn address(&self, name: &str) -> Option<u64> {

@@ -82,17 +82,13 @@ api! {
 
     fn cuLibraryGetGlobal(address: Out<u64>, bytes: Out<usize>, library: u64, name: Text) {
         let module = Library::find(library)?.module_in(&*current()?)?;
-        put_variable(&module, &name.get()?, address, bytes)
+        put_variable(&module.variables, &name.get()?, address, bytes)
     }
 
+    // Needs no context: the runtime asks before it has made one.
     fn cuLibraryGetManaged(address: Out<u64>, bytes: Out<usize>, library: u64, name: Text) {
-        let module = Library::find(library)?.module_in(&*current()?)?;
-        let name = name.get()?;
-        let variable = module.variables.get(&name);
-        if !variable.is_some_and(|variable| variable.is_managed()) {
-            return Err(CUDA_ERROR_NOT_FOUND);
-        }
-        put_variable(&module, &name, address, bytes)
+        machine()?;
+        put_variable(Library::find(library)?.managed()?, &name.get()?, address, bytes)
     }
 
     fn cuLibraryGetUnifiedFunction(_out: Out<u64>, library: u64, _name: Text) {

@@ -7,7 +7,7 @@ use crate::driver::edge::{Out, Result, Text, api};
 use crate::driver::image;
 use crate::driver::link::{LINKS, Link};
 use crate::driver::machine::machine;
-use crate::driver::module::Module;
+use crate::driver::module::{Module, Variables};
 
 api! {
     fn cuModuleLoad(out: Out<u64>, path: Text) {
@@ -64,7 +64,7 @@ api! {
 
     fn cuModuleGetGlobal_v2(address: Out<u64>, bytes: Out<usize>, module: u64, name: Text) {
         current()?;
-        put_variable(&*Module::find(module)?, &name.get()?, address, bytes)
+        put_variable(&Module::find(module)?.variables, &name.get()?, address, bytes)
     }
 
     fn cuLinkCreate_v2(_count: u32, _options: u64, _values: u64, out: Out<u64>) {
@@ -114,8 +114,13 @@ fn load(out: Out<u64>, image: u64) -> Result {
     out.put(Module::load(&context, image)?.handle)
 }
 
-pub(super) fn put_variable(module: &Module, name: &str, address: Out<u64>, bytes: Out<usize>) -> Result {
-    let variable = module.variables.get(name).ok_or(CUDA_ERROR_NOT_FOUND)?;
+pub(super) fn put_variable(
+    variables: &Variables,
+    name: &str,
+    address: Out<u64>,
+    bytes: Out<usize>,
+) -> Result {
+    let variable = variables.get(name).ok_or(CUDA_ERROR_NOT_FOUND)?;
     address.put_if_wanted(variable.start);
     bytes.put_if_wanted(variable.bytes as usize);
     Ok(())
