@@ -133,6 +133,13 @@ impl Executor {
         Ok(())
     }
 
+    /// A session that waits for the GPU is busy, though it makes no calls.
+    pub fn count_waiting(&self, now: Instant) {
+        if self.waiters.wait_for_the_gpu() {
+            self.counters.called(0, now);
+        }
+    }
+
     pub fn device(&self, ordinal: i32) -> Result<i32, Refusal> {
         match usize::try_from(ordinal) {
             Ok(index) if index < self.devices => Ok(ordinal),

@@ -25,13 +25,15 @@ pub struct Waiters {
     queue: Sender<Wait>,
     waits: Arc<Mutex<Receiver<Wait>>>,
     idle: Arc<AtomicUsize>,
+    /// Waits begun and not yet over.
+    under_way: Arc<AtomicUsize>,
     threads: usize,
 }
 
 impl Waiters {
     pub fn new(driver: &'static Driver) -> Waiters {
         let (queue, waits) = channel();
-        Waiters { driver, queue, waits: Arc::new(Mutex::new(waits)), idle: Arc::default(), threads: 0 }
+        Waiters { driver, queue, waits: Arc::new(Mutex::new(waits)), idle: Arc::default(), under_way: Arc::default(), threads: 0 }
     }
 
     /// Runs `then` once all events have happened; the events are destroyed before.
@@ -43,18 +45,26 @@ impl Waiters {
             // One waiter is spoken for now; a race only costs a thread too few for one wait, which then queues.
             let _ = self.idle.fetch_update(Ordering::AcqRel, Ordering::Acquire, |idle| idle.checked_sub(1));
         }
+        self.under_way.fetch_add(1, Ordering::AcqRel);
         // The receiver lives as long as `self`.
         let _ = self.queue.send(Wait { context, events, then });
     }
 
+    /// Whether something of the client's waits for the GPU.
+    pub fn wait_for_the_gpu(&self) -> bool {
+        self.under_way.load(Ordering::Acquire) > 0
+    }
+
     fn start(&self) {
         let (driver, waits, idle) = (self.driver, self.waits.clone(), self.idle.clone());
+        let under_way = self.under_way.clone();
         let life = move || {
             loop {
                 let next = waits.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv();
                 let Ok(wait) = next else { return };
                 let code = wait_for(driver, wait.context, &wait.events);
                 (wait.then)(code);
+                under_way.fetch_sub(1, Ordering::AcqRel);
                 idle.fetch_add(1, Ordering::AcqRel);
             }
         };

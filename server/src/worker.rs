@@ -80,6 +80,9 @@ impl Worker {
             if let Err(error) = self.outlet.drive(now) {
                 tracing::debug!(%error, "the connection is gone");
             }
+            if let Some(executor) = &self.executor {
+                executor.count_waiting(now);
+            }
             let mut worked = false;
             while let Some(header) = self.outlet.next_call(&mut body)? {
                 worked = true;

@@ -63,10 +63,10 @@ impl Sessions {
 
     pub fn note_activity(&mut self, id: u64, activity: Activity, now: Instant) {
         let Some(session) = self.live.get_mut(&id) else { return };
-        if activity.calls != session.calls {
-            session.last_call = now.checked_sub(Duration::from_millis(activity.idle_ms)).unwrap_or(now);
-            self.last_call = self.last_call.max(Some(session.last_call));
-        }
+        // A session that waits for the GPU is busy without a new call.
+        let last_call = now.checked_sub(Duration::from_millis(activity.idle_ms)).unwrap_or(now);
+        session.last_call = session.last_call.max(last_call);
+        self.last_call = self.last_call.max(Some(session.last_call));
         (session.calls, session.device_bytes) = (activity.calls, activity.device_bytes);
     }
 
