@@ -7,13 +7,16 @@
 use farwarp_protocol::call::Range;
 use farwarp_protocol::error::{CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_MAP_FAILED, Code};
 use farwarp_protocol::handle::Id;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Weak};
 
 /// Live memory, by where it begins.
 pub struct Memory {
     live: BTreeMap<u64, Allocation>,
     /// Where the server puts allocations; held as long as the session lives.
     arena: Option<Held>,
+    /// Pages outside the arena in which ranges begin or end: variables of a module share them.
+    pages: HashMap<u64, Weak<Held>>,
     /// CUDA gives each allocation of a process its own number.
     next_number: u64,
 }
@@ -27,7 +30,7 @@ pub struct Allocation {
     pub device: i32,
     pub number: u64,
     /// Keeps the range out of the hands of malloc; within the arena nothing more is needed.
-    _held: Option<Held>,
+    _held: Vec<Arc<Held>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,21 +51,47 @@ impl MemoryKind {
 
 impl Memory {
     pub fn new(arena: Option<Held>) -> Memory {
-        Memory { live: BTreeMap::new(), arena, next_number: 1 }
+        Memory { live: BTreeMap::new(), arena, pages: HashMap::new(), next_number: 1 }
     }
 
     /// Takes a range that the server gave into the books, and holds it if it lies outside the arena.
     pub fn add(&mut self, range: Range, kind: MemoryKind, context: Id, device: i32) -> Result<(), Code> {
         let inside = self.arena.as_ref().is_some_and(|arena| arena.encloses(range));
         let held = match kind {
-            MemoryKind::Host { .. } => None,
-            _ if inside => None,
-            _ => Some(Held::at(range).ok_or(CUDA_ERROR_MAP_FAILED)?),
+            MemoryKind::Host { .. } => Vec::new(),
+            _ if inside => Vec::new(),
+            _ => self.hold(range).ok_or(CUDA_ERROR_MAP_FAILED)?,
         };
         let number = self.next_number;
         self.next_number += 1;
         self.live.insert(range.address, Allocation { range, kind, context, device, number, _held: held });
         Ok(())
+    }
+
+    /// Holds every page of a range. What lies between its first and its last page is the range's alone.
+    fn hold(&mut self, range: Range) -> Option<Vec<Arc<Held>>> {
+        let page = page_bytes();
+        let first = range.address / page * page;
+        let last = range.end().saturating_sub(1).max(range.address) / page * page;
+        let mut held = vec![self.hold_page(first)?];
+        if last > first {
+            held.push(self.hold_page(last)?);
+        }
+        let between = Range { address: first + page, bytes: last.saturating_sub(first + page) };
+        if between.bytes > 0 {
+            held.push(Arc::new(Held::at(between)?));
+        }
+        Some(held)
+    }
+
+    fn hold_page(&mut self, address: u64) -> Option<Arc<Held>> {
+        if let Some(held) = self.pages.get(&address).and_then(Weak::upgrade) {
+            return Some(held);
+        }
+        let held = Arc::new(Held::at(Range { address, bytes: page_bytes() })?);
+        self.pages.retain(|_, page| page.strong_count() > 0);
+        self.pages.insert(address, Arc::downgrade(&held));
+        Some(held)
     }
 
     /// Forgets what begins at this address, if it is of the kind that the caller frees.
@@ -183,7 +212,7 @@ mod tests {
         for (address, bytes, kind) in ranges {
             let range = Range { address: *address, bytes: *bytes };
             let allocation =
-                Allocation { range, kind: *kind, context: Id(0), device: 0, number: 1, _held: None };
+                Allocation { range, kind: *kind, context: Id(0), device: 0, number: 1, _held: Vec::new() };
             memory.live.insert(*address, allocation);
         }
         memory
@@ -204,6 +233,23 @@ mod tests {
         assert!(memory.device(1000, 10).is_ok());
         assert_eq!(memory.device(1000, 11).unwrap_err(), CUDA_ERROR_INVALID_VALUE);
         assert_eq!(memory.device(1005, u64::MAX).unwrap_err(), CUDA_ERROR_INVALID_VALUE);
+    }
+
+    #[test]
+    fn variables_that_share_a_page_hold_it_together() {
+        let (page, variable) = (page_bytes(), MemoryKind::Variable { module: Id(7) });
+        let spare = map_host(8 * page as usize).unwrap();
+        unmap_host(Range { address: spare, bytes: 8 * page });
+        let mut memory = Memory::new(None);
+        // One in the first page, one that begins there and ends four pages on, one beside its end.
+        let at = |offset, bytes| Range { address: spare + offset, bytes };
+        for range in [at(0, 4), at(8, 4 * page), at(4 * page + 8, 4)] {
+            memory.add(range, variable, Id(1), 0).unwrap();
+        }
+        let is_held = |page_number| Held::at(at(page_number * page, page)).is_none();
+        assert_eq!([0, 1, 3, 4, 5].map(is_held), [true, true, true, true, false]);
+        memory.remove(spare + 8, |_| true).unwrap();
+        assert_eq!([0, 1, 3, 4, 5].map(is_held), [true, false, false, true, false]);
     }
 
     #[test]
