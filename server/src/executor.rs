@@ -67,6 +67,8 @@ pub struct Context {
     pub primary: bool,
     /// The stream that stands for each client thread's default stream.
     thread_streams: HashMap<u16, u64>,
+    /// Waits for what destroyed streams still have to do, so that who waits for the context waits for that too.
+    departed: Option<u64>,
     pub staging: Staging,
 }
 
@@ -172,7 +174,9 @@ impl Executor {
 
     pub fn add_context(&mut self, id: Id, raw: u64, device: i32, primary: bool) {
         let staging = Staging::new(self.driver);
-        self.contexts.insert(id, Context { raw, device, primary, thread_streams: HashMap::new(), staging });
+        let context =
+            Context { raw, device, primary, thread_streams: HashMap::new(), departed: None, staging };
+        self.contexts.insert(id, context);
     }
 
     /// The driver's stream for what a client calls one.
@@ -203,13 +207,41 @@ impl Executor {
         }
     }
 
-    pub fn thread_gone(&mut self, slot: u16) {
-        for context in self.contexts.values_mut() {
-            if let Some(stream) = context.thread_streams.remove(&slot) {
-                // SAFETY: made by `thread_stream` and known to nobody else; the driver finishes its work first.
-                let _ = unsafe { self.driver.cuStreamDestroy_v2(stream) };
-            }
+    pub fn thread_gone(&mut self, slot: u16) -> Result<(), Refusal> {
+        let gone: Vec<(Id, u64)> = self
+            .contexts
+            .iter_mut()
+            .filter_map(|(id, context)| Some((*id, context.thread_streams.remove(&slot)?)))
+            .collect();
+        for (context, stream) in gone {
+            // A thread that has ended hears of nothing.
+            let _ = self.stream_departs(context, stream)?;
         }
+        Ok(())
+    }
+
+    /// Destroys a stream that nobody names any more. The driver finishes its work, for which the context is still waited.
+    pub fn stream_departs(&mut self, context: Id, stream: u64) -> Result<Result<(), Code>, Refusal> {
+        const NON_BLOCKING: u32 = 1;
+        self.enter_context(context)?;
+        let driver = self.driver;
+        let event = self.mark(stream);
+        let departed = &mut self.context(context)?.departed;
+        let waits = event.and_then(|event| {
+            let mut made = 0;
+            // SAFETY: `made` is writable; the event is ours, and one that is waited for may be destroyed.
+            unsafe {
+                if departed.is_none() {
+                    driver.cuStreamCreate(&mut made, NON_BLOCKING)?;
+                }
+                let waits = driver.cuStreamWaitEvent(*departed.get_or_insert(made), event, 0);
+                let _ = driver.cuEventDestroy_v2(event);
+                waits
+            }
+        });
+        // SAFETY: a stream of this session's, of which the caller knows that nobody names it.
+        let destroyed = unsafe { driver.cuStreamDestroy_v2(stream) };
+        Ok(waits.and(destroyed))
     }
 
     pub fn launchable(&self, id: Id) -> Result<u64, Refusal> {
@@ -236,7 +268,9 @@ impl Executor {
     pub fn mark_context(&mut self, id: Id) -> Result<Result<Vec<u64>, Code>, Refusal> {
         self.enter_context(id)?;
         let mut streams = vec![STREAM_LEGACY];
-        streams.extend(self.context(id)?.thread_streams.values());
+        let context = self.context(id)?;
+        streams.extend(context.thread_streams.values());
+        streams.extend(context.departed);
         streams.extend(self.objects.of(id, ObjectKind::Stream));
         Ok(streams.into_iter().map(|stream| self.mark(stream)).collect())
     }

@@ -40,6 +40,11 @@ impl Objects {
         }
     }
 
+    /// In what a live object was made.
+    pub fn parent(&self, id: Id) -> Option<Id> {
+        self.live.get(&id).map(|object| object.parent)
+    }
+
     pub fn remove(&mut self, id: Id, kind: ObjectKind) -> Result<u64, Refusal> {
         let raw = self.get(id, kind)?;
         self.live.remove(&id);

@@ -76,6 +76,6 @@ pub fn synchronize_context(executor: &mut Executor, call: &Call) -> Result<Reply
 }
 
 pub fn thread_gone(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
-    executor.thread_gone(call.asker.slot);
+    executor.thread_gone(call.asker.slot)?;
     Ok(Reply::DONE)
 }

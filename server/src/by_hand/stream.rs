@@ -17,10 +17,11 @@ pub fn stream_create(executor: &mut Executor, call: &Call) -> Result<Reply, Refu
 }
 
 pub fn stream_destroy(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
-    let raw = executor.objects.remove(decode(call.body)?, ObjectKind::Stream)?;
-    executor.enter(call)?;
-    // SAFETY: a stream that this session made and nobody names any more; the driver finishes its work first.
-    Ok(unsafe { executor.driver.cuStreamDestroy_v2(raw) }.into())
+    let id = decode(call.body)?;
+    // The caller's context may be another than the stream's.
+    let context = executor.objects.parent(id).unwrap_or(call.asker.context);
+    let raw = executor.objects.remove(id, ObjectKind::Stream)?;
+    Ok(executor.stream_departs(context, raw)?.into())
 }
 
 pub fn synchronize_stream(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
