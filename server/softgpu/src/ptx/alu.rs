@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`lanes`] | an operation on one lane, made into one on 32; `wide` is the same code compiled for AVX2 |
 //! | [`value`] | what a lane's 64 bits mean as each PTX type |
-//! | `integer`, `bits`, `float`, `half`, `convert` | the operations, one family a file |
+//! | `integer`, `bits`, `float`, `half`, `convert`, `packed` | the operations, one family a file |
 //! | `exact` | floating point in integers, rounded once: directed modes and narrow formats |
 //! | `compare`, `carry`, `atomic` | comparisons, extended precision, the scalar step of atom and red |
 
@@ -19,6 +19,7 @@ mod float;
 mod half;
 mod integer;
 mod lanes;
+mod packed;
 #[cfg(test)]
 mod tests;
 mod value;

@@ -144,13 +144,16 @@ fn pick(a: u32, b: u32, selector: impl Fn(u32) -> u32) -> u32 {
 
 /// Any function of three bits a lane, by its truth table.
 pub fn lop3(d: &mut Lanes, a: &Lanes, b: &Lanes, c: &Lanes, table: u8, mask: u32) {
+    let mut result = [0; LANES];
+    for row in (0..8).filter(|row| table >> row & 1 != 0) {
+        let inverted = |bit: u8| if row >> bit & 1 != 0 { 0 } else { u64::MAX };
+        let (x, y, z) = (inverted(2), inverted(1), inverted(0));
+        for l in 0..LANES {
+            result[l] |= (a[l] ^ x) & (b[l] ^ y) & (c[l] ^ z);
+        }
+    }
     for l in 0..LANES {
-        let minterm = |row: u8| {
-            let term = |x: u64, bit: u8| if row >> bit & 1 != 0 { x } else { !x };
-            if table >> row & 1 != 0 { term(a[l], 2) & term(b[l], 1) & term(c[l], 0) } else { 0 }
-        };
-        let result = (0..8).fold(0, |word, row| word | minterm(row)) & 0xffff_ffff;
-        d[l] = if mask >> l & 1 != 0 { result } else { d[l] };
+        d[l] = if mask >> l & 1 != 0 { result[l] & 0xffff_ffff } else { d[l] };
     }
 }
 

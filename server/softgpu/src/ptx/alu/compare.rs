@@ -79,6 +79,8 @@ integers! {
 /// The names with a final u hold also when a source is NaN.
 macro_rules! floats {
     ($($function:ident: $t:ident, |$x:ident| $number:expr;)+) => { $(
+        // "Not less" is what geu means, NaN included.
+        #[allow(clippy::neg_cmp_op_on_partial_ord)]
         fn $function(cmp: &str) -> Option<CompareFn> {
             #[inline(always)]
             fn number($x: $t) -> impl PartialOrd {

@@ -98,7 +98,7 @@ macro_rules! rounded {
     };
 }
 
-/// Results rounded once in the mode `M`: natively to nearest, through [`Exact`] otherwise.
+/// Results rounded once in the mode `M`: natively to nearest, otherwise in f64 or through [`Exact`].
 trait Rounded: Sized {
     fn add<M: Mode>(self, b: Self) -> Self;
     fn sub<M: Mode>(self, b: Self) -> Self;
@@ -144,15 +144,11 @@ macro_rules! either_nan {
 }
 
 macro_rules! rounded_type {
-    ($t:ident, $target:ident, $arithmetic:ident, $unrounded:ident) => {
+    ($t:ident, $target:ident, $mul:ident, $fma:ident, $arithmetic:ident, $unrounded:ident) => {
         impl Rounded for $t {
             #[inline(always)]
             fn add<M: Mode>(self, b: $t) -> $t {
-                let nearest = self + b;
-                if M::ROUND == Round::Nearest || !(self.is_finite() && b.is_finite()) {
-                    return nearest;
-                }
-                settle!($t, $target, M, exact!(self).add(exact!(b), M::ROUND))
+                if M::ROUND == Round::Nearest { self + b } else { self.fma::<M>(1.0, b) }
             }
             #[inline(always)]
             fn sub<M: Mode>(self, b: $t) -> $t {
@@ -160,18 +156,17 @@ macro_rules! rounded_type {
             }
             #[inline(always)]
             fn mul<M: Mode>(self, b: $t) -> $t {
-                let nearest = self * b;
                 if M::ROUND == Round::Nearest || !(self.is_finite() && b.is_finite()) {
-                    return nearest;
+                    return self * b;
                 }
-                settle!($t, $target, M, exact!(self).mul(exact!(b)))
+                $mul::<M>(self, b)
             }
             #[inline(always)]
             fn fma<M: Mode>(self, b: $t, c: $t) -> $t {
                 if M::ROUND == Round::Nearest || !(self.is_finite() && b.is_finite() && c.is_finite()) {
                     return self.mul_add(b, c);
                 }
-                settle!($t, $target, M, exact!(self).mul(exact!(b)).add(exact!(c), M::ROUND))
+                $fma::<M>(self, b, c)
             }
             #[inline(always)]
             fn div<M: Mode>(self, b: $t) -> $t {
@@ -232,8 +227,56 @@ macro_rules! rounded_type {
     };
 }
 
-rounded_type!(f32, Binary32, arithmetic_f32, unrounded_f32);
-rounded_type!(f64, Binary64, arithmetic_f64, unrounded_f64);
+rounded_type!(f32, Binary32, mul_f32, fma_f32, arithmetic_f32, unrounded_f32);
+rounded_type!(f64, Binary64, mul_f64, fma_f64, arithmetic_f64, unrounded_f64);
+
+/// The product of two f32 is exact in f64.
+#[inline(always)]
+fn mul_f32<M: Mode>(a: f32, b: f32) -> f32 {
+    directed::<M>(f64::from(a) * f64::from(b), 0.0)
+}
+
+#[inline(always)]
+fn fma_f32<M: Mode>(a: f32, b: f32, c: f32) -> f32 {
+    let (product, c) = (f64::from(a) * f64::from(b), f64::from(c));
+    let (sum, lost) = two_sum(product, c);
+    if sum == 0.0 && M::ROUND == Round::Down {
+        return if product.is_sign_positive() && c.is_sign_positive() { 0.0 } else { -0.0 };
+    }
+    directed::<M>(sum, lost)
+}
+
+/// The sum as rounded, and exactly what the rounding lost.
+#[inline(always)]
+pub fn two_sum(a: f64, b: f64) -> (f64, f64) {
+    let sum = a + b;
+    let part = sum - a;
+    (sum, (a - (sum - part)) + (b - part))
+}
+
+/// `sum + lost`, where `lost` is less than the last bit of `sum`, as an f32: the nearest one or its neighbour.
+#[inline(always)]
+fn directed<M: Mode>(sum: f64, lost: f64) -> f32 {
+    let nearest = sum as f32;
+    let rest = (sum - f64::from(nearest)) + lost;
+    let is_down = M::ROUND == Round::Down || M::ROUND == Round::Zero && nearest > 0.0;
+    let is_up = M::ROUND == Round::Up || M::ROUND == Round::Zero && nearest < 0.0;
+    if is_down && rest < 0.0 {
+        nearest.next_down()
+    } else if is_up && rest > 0.0 {
+        nearest.next_up()
+    } else {
+        nearest
+    }
+}
+
+fn mul_f64<M: Mode>(a: f64, b: f64) -> f64 {
+    settle!(f64, Binary64, M, exact!(a).mul(exact!(b)))
+}
+
+fn fma_f64<M: Mode>(a: f64, b: f64, c: f64) -> f64 {
+    settle!(f64, Binary64, M, exact!(a).mul(exact!(b)).add(exact!(c), M::ROUND))
+}
 
 /// Computed in f32 by the host's library: more precise than the hardware's tables, never bit for bit the same.
 fn approximation(op: &Opcode) -> Option<Alu> {

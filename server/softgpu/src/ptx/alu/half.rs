@@ -1,6 +1,6 @@
 //! f16 and bf16, single and in pairs: computed in wider arithmetic and rounded once.
 
-use super::float::flagged;
+use super::float::{flagged, two_sum};
 use super::lanes::define;
 use super::value::{BF16, F16, Float, Pair};
 use super::{Alu, Opcode, Round};
@@ -22,11 +22,12 @@ pub fn find(op: &Opcode) -> Option<Alu> {
 trait Half: Float {
     fn map(self, f: impl Fn(f32) -> f32) -> Self;
     fn zip(self, b: Self, f: impl Fn(f32, f32) -> f32) -> Self;
+    fn mul(self, b: Self) -> Self;
     fn fma(self, b: Self, c: Self) -> Self;
 }
 
 macro_rules! half {
-    ($($t:ident),+) => { $(
+    ($($t:ident, |$x:ident| $product:expr;)+) => { $(
         impl Half for $t {
             #[inline(always)]
             fn map(self, f: impl Fn(f32) -> f32) -> Self {
@@ -37,13 +38,23 @@ macro_rules! half {
                 $t(f(self.0, b.0))
             }
             #[inline(always)]
+            fn mul(self, b: Self) -> Self {
+                let $x = (self.0, b.0);
+                $t($product)
+            }
+            #[inline(always)]
             fn fma(self, b: Self, c: Self) -> Self {
                 $t(fma_to_odd(self.0, b.0, c.0))
             }
         }
     )+ };
 }
-half!(F16, BF16);
+half! {
+    // Exact in f32.
+    F16, |x| x.0 * x.1;
+    // Not where f32 ends.
+    BF16, |x| fma_to_odd(x.0, x.1, -0.0);
+}
 
 impl<T: Half> Half for Pair<T> {
     #[inline(always)]
@@ -55,6 +66,10 @@ impl<T: Half> Half for Pair<T> {
         Pair(self.0.zip(b.0, &f), self.1.zip(b.1, &f))
     }
     #[inline(always)]
+    fn mul(self, b: Self) -> Self {
+        Pair(self.0.mul(b.0), self.1.mul(b.1))
+    }
+    #[inline(always)]
     fn fma(self, b: Self, c: Self) -> Self {
         Pair(self.0.fma(b.0, c.0), self.1.fma(b.1, c.1))
     }
@@ -64,20 +79,14 @@ impl<T: Half> Half for Pair<T> {
 /// (An f32 rounded to nearest even would be rounded twice.)
 #[inline(always)]
 fn fma_to_odd(a: f32, b: f32, c: f32) -> f32 {
-    let (product, c) = (f64::from(a) * f64::from(b), f64::from(c));
-    let sum = product + c;
-    let part = sum - product;
-    let lost = (product - (sum - part)) + (c - part);
+    let (sum, lost) = two_sum(f64::from(a) * f64::from(b), c.into());
     let narrowed = sum as f32;
-    if !narrowed.is_finite() {
-        return narrowed;
-    }
     // The exact value less `narrowed`: its sign is all that matters.
     let rest = (sum - f64::from(narrowed)) + lost;
-    let bits = narrowed.to_bits();
+    let is_inexact = rest != 0.0;
     let is_too_great = if narrowed.is_sign_negative() { rest > 0.0 } else { rest < 0.0 };
-    let truncated = if is_too_great { bits - 1 } else { bits };
-    f32::from_bits(if rest != 0.0 { truncated | 1 } else { bits })
+    let odd = narrowed.to_bits().wrapping_sub(is_too_great.into()) | u32::from(is_inexact);
+    if narrowed.is_finite() { f32::from_bits(odd) } else { narrowed }
 }
 
 macro_rules! family {
@@ -98,7 +107,10 @@ macro_rules! family {
             Some(match op.name() {
                 "add" => binary!(|x, y| x + y),
                 "sub" => binary!(|x, y| x - y),
-                "mul" => binary!(|x, y| fma_to_odd(x, y, -0.0)),
+                "mul" => {
+                    define!(Local, true, |a: $t, b: $t| a.mul(b));
+                    flagged::<$t, Local>(op)
+                }
                 "fma" => {
                     define!(Local, true, |a: $t, b: $t, c: $t| a.fma(b, c));
                     flagged::<$t, Local>(op)

@@ -16,9 +16,9 @@ fn run(opcode: &str, a: u64, b: u64, c: u64) -> u64 {
     assert!(full.iter().all(|&d| d == full[0]), "{opcode}: lanes differ: {full:x?}");
     let mut sparse = [0x5555; LANES];
     function(&mut sparse, &a, &b, &c, 0x8000_0101);
-    for l in 0..LANES {
+    for (l, &d) in sparse.iter().enumerate() {
         let expected = if 0x8000_0101u32 >> l & 1 != 0 { full[0] } else { 0x5555 };
-        assert_eq!(sparse[l], expected, "{opcode}: lane {l} under a mask");
+        assert_eq!(d, expected, "{opcode}: lane {l} under a mask");
     }
     full[0]
 }

@@ -133,7 +133,7 @@ fn sixteen_bit_floats_convert_exactly_and_round_once() {
             bits = bits & 0x8fff_ffff | 0x3000_0000;
         }
         if i % 3 == 0 {
-            bits = bits & !0x0fff | 0x1000 * (i as u32 & 1);
+            bits = bits & !0x1fff | (i as u32 & 1) << 12;
         }
         let x = f32::from_bits(bits);
         if x.is_nan() {
