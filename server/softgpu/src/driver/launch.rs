@@ -66,6 +66,7 @@ fn run(
         dynamic_shared_bytes: request.shared_bytes,
         params,
         cooperative: request.cooperative,
+        workspace: 0,
         memory: place.context.viewer.clone(),
         printf: Arc::new(move |piece: String| console.print(&piece)),
     };

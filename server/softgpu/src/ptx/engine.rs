@@ -26,6 +26,8 @@ pub struct Launch {
     pub params: Vec<u8>,
     /// All blocks are there at once.
     pub cooperative: bool,
+    /// Address of zeroed device memory in which a cooperative grid keeps its barrier, or 0: what %envreg1 and %envreg2 say.
+    pub workspace: u64,
     pub memory: Arc<dyn Memory>,
     /// Gets what one call of `printf` prints.
     pub printf: Arc<dyn Fn(String) + Send + Sync>,
@@ -324,6 +326,7 @@ impl Block {
             params: &launch.params,
             printf: &*launch.printf,
             dynamic_shared_bytes: launch.dynamic_shared_bytes,
+            workspace: launch.workspace,
             multiprocessors: MULTIPROCESSORS,
             grid_number: self.grid.id,
             shared: &mut self.shared,

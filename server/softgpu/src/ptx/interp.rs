@@ -34,6 +34,7 @@ pub struct Env<'a> {
     pub params: &'a [u8],
     pub printf: &'a (dyn Fn(String) + Send + Sync),
     pub dynamic_shared_bytes: u32,
+    pub workspace: u64,
     pub multiprocessors: u32,
     pub grid_number: u64,
     pub shared: &'a mut Shared,

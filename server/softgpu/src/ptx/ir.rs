@@ -4,7 +4,7 @@
 //! A register is a row of 32 lanes; an immediate is a row too, filled when its function is entered. A predicate is a
 //! mask of 32 bits.
 
-use super::alu::{AtomFn, CarryFn, CompareFn, LaneFn};
+use super::alu::{AtomFn, CarryFn, CompareFn, FourFn, LaneFn};
 
 /// A row of the function's register window.
 pub type Reg = u32;
@@ -47,6 +47,12 @@ pub enum Op {
         a: Reg,
         b: Reg,
         c: Reg,
+    },
+    /// Four sources.
+    Four {
+        run: FourFn,
+        d: Reg,
+        s: [Reg; 4],
     },
     Lop3 {
         table: u8,
@@ -357,6 +363,8 @@ pub enum Special {
     LanesGreaterEqual,
     DynamicSharedBytes,
     TotalSharedBytes,
+    WorkspaceHigh,
+    WorkspaceLow,
     Zero,
     One,
 }

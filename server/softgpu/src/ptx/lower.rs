@@ -543,6 +543,9 @@ fn special(name: &str) -> Option<Special> {
         "lanemask_ge" => Special::LanesGreaterEqual,
         "dynamic_smem_size" => Special::DynamicSharedBytes,
         "total_smem_size" | "aggr_smem_size" => Special::TotalSharedBytes,
+        "envreg1" => Special::WorkspaceHigh,
+        "envreg2" => Special::WorkspaceLow,
+        other if other.starts_with("envreg") => Special::Zero,
         _ => return None,
     })
 }

@@ -67,6 +67,12 @@ impl Warp {
                 self.put(path, mask, *carry, &carried);
                 self.put(path, mask, *d, &result);
             }
+            Op::Four { run, d, s } => {
+                let [a, b, c, e] = s.map(|s| *self.row(path, s));
+                let mut result = [0; LANES];
+                run(&mut result, &a, &b, &c, &e, mask);
+                self.put(path, mask, *d, &result);
+            }
             Op::Lop3 { table, d, a, b, c } => {
                 let (a, b, c) = (*self.row(path, *a), *self.row(path, *b), *self.row(path, *c));
                 let mut result = [0; LANES];
@@ -194,6 +200,8 @@ impl Warp {
                     Special::GlobalTimerHigh => wall_ns() >> 32,
                     Special::DynamicSharedBytes => u64::from(env.dynamic_shared_bytes),
                     Special::TotalSharedBytes => env.shared.len() as u64,
+                    Special::WorkspaceHigh => env.workspace >> 32,
+                    Special::WorkspaceLow => u64::from(env.workspace as u32),
                     Special::One => 1,
                     _ => 0,
                 }; LANES]

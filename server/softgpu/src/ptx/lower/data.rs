@@ -33,6 +33,7 @@ impl<'t, 'p: 't> Body<'_, 'p, 't> {
                 self.alu_to("mov.b64", d, [ZERO; 3])
             }
             _ if alu::carry(opcode).is_some() => self.carry(opcode, ty, operands),
+            _ if alu::four(opcode).is_some() => self.four(opcode, ty, operands),
             _ => self.arithmetic(opcode, &mods, operands),
         }
     }
@@ -82,6 +83,17 @@ impl<'t, 'p: 't> Body<'_, 'p, 't> {
         }
         let [a, b, c] = sources;
         self.emit(Op::Carry { run, carry, d, a, b, c });
+        Ok(())
+    }
+
+    fn four(&mut self, opcode: &str, ty: &str, operands: &[Operand<'t>]) -> Result<(), PtxError> {
+        let Some(run) = alu::four(opcode) else { return self.unsupported(opcode) };
+        let d = self.destination(operands.first())?;
+        let mut s = [ZERO; 4];
+        for (index, source) in s.iter_mut().enumerate() {
+            *source = self.source(operands.get(index + 1), ty)?;
+        }
+        self.emit(Op::Four { run, d, s });
         Ok(())
     }
 
