@@ -46,9 +46,15 @@ impl Running {
         self.child.id()
     }
 
-    /// Waits until it has printed this to standard output; fails when it has not within the limit.
+    /// Waits until it has printed this to standard output; fails when it ends or the time does without that.
     pub fn says(&mut self, what: &str, limit: Duration) {
-        let said = wait_until(limit, || String::from_utf8_lossy(&content(&mut self.stdout)).contains(what));
+        let mut ended = false;
+        let mut said = false;
+        wait_until(limit, || {
+            ended = self.child.try_wait().expect("a child can be waited for").is_some();
+            said = String::from_utf8_lossy(&content(&mut self.stdout)).contains(what);
+            said || ended
+        });
         if !said {
             let outcome = self.kill();
             panic!("{} did not say {what:?} within {limit:?}\n{outcome}", self.name);

@@ -2,6 +2,10 @@
 //! GPU behind it. What the same program does directly on the software GPU is what it must do here.
 
 mod answers;
+mod connection;
+mod faults;
+mod memory;
+mod process;
 
 use std::time::Duration;
 
@@ -16,6 +20,10 @@ fn well(server: &Server, name: &str, arguments: &[&str]) -> Outcome {
     let outcome = run(server.command(&program).args(arguments), LIMIT);
     assert!(outcome.status.success(), "{name} {arguments:?}: {outcome}\n--- the server\n{}", server.log());
     outcome
+}
+
+fn text(outcome: &Outcome) -> String {
+    String::from_utf8_lossy(&outcome.stdout).into_owned()
 }
 
 /// The same bytes and the same end on both roads, the end being a good one.

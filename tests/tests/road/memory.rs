@@ -1,0 +1,23 @@
+//! Bytes, order and code: what the program computes is what it would compute with the GPU in its own machine.
+
+use crate::well_on_both_roads;
+
+#[test]
+fn copies_and_sets_of_every_width_and_size_arrive_whole() {
+    well_on_both_roads("copies", &[]);
+}
+
+#[test]
+fn kernels_copies_events_and_functions_of_the_host_keep_cudas_order() {
+    well_on_both_roads("order", &[]);
+}
+
+#[test]
+fn code_and_its_variables_are_found_by_name_and_written_by_kernels() {
+    well_on_both_roads("images", &[]);
+}
+
+#[test]
+fn eight_threads_with_their_own_and_their_default_streams_compute_right() {
+    well_on_both_roads("threads", &[]);
+}
