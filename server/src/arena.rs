@@ -239,13 +239,10 @@ impl Space {
         if let Some(after) = self.free.remove(&(address + bytes)) {
             bytes += after;
         }
-        if let Some((start, room)) =
-            self.free.range(..address).next_back().map(|(start, room)| (*start, *room))
-        {
-            if start + room == address {
-                address = start;
-                bytes += room;
-            }
+        let before = self.free.range(..address).next_back().map(|(start, room)| (*start, *room));
+        if let Some((start, room)) = before.filter(|(start, room)| start + room == address) {
+            address = start;
+            bytes += room;
         }
         self.free.insert(address, bytes);
     }

@@ -61,9 +61,9 @@ impl Outlet {
     }
 
     /// Moves what can be moved; an error means that the connection is gone.
-    pub fn drive(&self, now: Instant) -> Result<(), LinkError> {
+    pub fn drive(&self) -> Result<(), LinkError> {
         let mut state = self.lock();
-        let result = state.drive(now);
+        let result = state.drive(Instant::now());
         if result.is_err() {
             state.link = None;
         }

@@ -1,5 +1,7 @@
 //! Everything about the driver and its devices that does not change, asked once.
 #![allow(unsafe_code)] // calls the driver.
+// A block without a note writes one number of `number`'s own.
+#![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::driver::{AllocationProperties, Driver};
 use cudarc::driver::sys::CUdevice_attribute;

@@ -33,7 +33,14 @@ pub struct Waiters {
 impl Waiters {
     pub fn new(driver: &'static Driver) -> Waiters {
         let (queue, waits) = channel();
-        Waiters { driver, queue, waits: Arc::new(Mutex::new(waits)), idle: Arc::default(), under_way: Arc::default(), threads: 0 }
+        Waiters {
+            driver,
+            queue,
+            waits: Arc::new(Mutex::new(waits)),
+            idle: Arc::default(),
+            under_way: Arc::default(),
+            threads: 0,
+        }
     }
 
     /// Runs `then` once all events have happened; the events are destroyed before.

@@ -77,7 +77,7 @@ impl Worker {
                 Err(PortError::ClientDone) => return Ok(()),
                 Err(error) => return Err(error.into()),
             }
-            if let Err(error) = self.outlet.drive(now) {
+            if let Err(error) = self.outlet.drive() {
                 tracing::debug!(%error, "the connection is gone");
             }
             if let Some(executor) = &self.executor {
@@ -96,6 +96,9 @@ impl Worker {
                 last_call = Instant::now();
             } else if !spins || last_call.elapsed() > SPIN {
                 self.sleep(port);
+            } else {
+                // Where the other end shares the core, looking would only keep it from asking.
+                std::thread::yield_now();
             }
         }
     }
@@ -127,7 +130,7 @@ impl Worker {
             Err((code, why)) => {
                 port.driver_failed(&why)?;
                 self.outlet.answer(asker(&header), code, &[]);
-                self.outlet.drive(Instant::now())?;
+                self.outlet.drive()?;
                 Err(anyhow!(why))
             }
         }
@@ -218,7 +221,7 @@ fn keep_alive(outlet: Arc<Outlet>) {
         loop {
             std::thread::sleep(KEEPER_INTERVAL);
             // An error is found again by the thread that serves.
-            let _ = outlet.drive(Instant::now());
+            let _ = outlet.drive();
         }
     };
     if let Err(error) = std::thread::Builder::new().name("keeper".into()).spawn(life) {

@@ -1,5 +1,8 @@
 //! The table as what the library exports: one C function a row, one more where the row has a per-thread form.
-#![allow(unsafe_code)] // exported C functions receive the program's pointers.
+#![allow(unsafe_code)]
+// exported C functions receive the program's pointers.
+// What the program vouches for to the driver, it vouches for here: each block without a note passes just that on.
+#![allow(clippy::undocumented_unsafe_blocks)]
 #![allow(non_snake_case, clippy::missing_safety_doc, clippy::too_many_arguments)]
 
 use crate::call::{deny, enter, in_context_hearing};

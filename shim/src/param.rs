@@ -1,5 +1,8 @@
 //! How an argument of an `ask` or `tell` row leaves the program and comes back: checked here, written in order.
-#![allow(unsafe_code)] // follows the program's own pointers, as the driver would.
+#![allow(unsafe_code)]
+// follows the program's own pointers, as the driver would.
+// What the program vouches for to the driver, it vouches for here: each block without a note passes just that on.
+#![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::state::Shim;
 use farwarp_protocol::codec::encode_onto;

@@ -190,15 +190,17 @@ impl Remote {
 
     /// Ends the session in order; every later call is refused.
     pub fn goodbye(&self) {
-        if self.lock().dead.is_none() && self.put(GOODBYE, FLAG_ASKED, &[]).is_ok() {
+        let told = self.put(GOODBYE, FLAG_ASKED, &[]);
+        // From here on the server may close the connection, and nobody shall dial it again.
+        self.lock().ended = true;
+        if let Ok(number) = told {
             let deadline = Instant::now() + GOODBYE_TIMEOUT;
             self.drive_until(|core| {
-                let answered = core.asked.values().any(Option::is_some) || core.dead.is_some();
+                let answered = matches!(core.asked.get(&number), Some(Some(_)) | None) || core.dead.is_some();
                 (answered || core.link.is_none() || Instant::now() > deadline).then_some(())
             });
         }
         let mut core = self.lock();
-        core.ended = true;
         core.dead.get_or_insert(CUDA_ERROR_DEINITIALIZED);
         if let Some(link) = core.link.as_mut() {
             link.close(farwarp_protocol::admission::close::DONE, "the program has ended");
@@ -255,7 +257,8 @@ impl Remote {
         let mut core = self.lock();
         let mut leading = false;
         let found = loop {
-            if leading || !core.leader {
+            // A leader that sleeps does not know of what this thread wants sent.
+            if leading || !core.leader || core.leader_sleeps {
                 core.drive(Instant::now());
             }
             if let Some(found) = done(&mut core) {
@@ -274,7 +277,8 @@ impl Remote {
             }
             if self.settings.spin && began.elapsed() < SPIN {
                 drop(core);
-                std::hint::spin_loop();
+                // Where the other end shares the core, looking would only keep it from answering.
+                std::thread::yield_now();
                 core = self.lock();
                 continue;
             }

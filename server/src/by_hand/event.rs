@@ -33,8 +33,8 @@ pub fn synchronize_event(executor: &mut Executor, call: &Call) -> Result<Reply, 
     match unsafe { driver.cuEventQuery(raw) } {
         Ok(()) => Ok(Reply::Now(0, printed.take())),
         Err(farwarp_protocol::error::CUDA_ERROR_NOT_READY) => {
-            // SAFETY: as above; that it may be destroyed meanwhile is the client's own affair, and the driver keeps it until then.
             let then = move |_| {
+                // SAFETY: as above. The client may destroy it meanwhile, which the driver allows.
                 let code = unsafe { driver.cuEventSynchronize(raw) }.err().unwrap_or(0);
                 outlet.answer(asker, code, &printed.take());
             };

@@ -1,5 +1,8 @@
 //! Linear copies. Bytes go in pieces, so that a large copy neither fills the log nor stands in front of other threads' calls.
-#![allow(unsafe_code)] // reads and writes the program's buffers, as the driver would.
+#![allow(unsafe_code)]
+// reads and writes the program's buffers, as the driver would.
+// What the program vouches for to the driver, it vouches for here: each block without a note passes just that on.
+#![allow(clippy::undocumented_unsafe_blocks)]
 #![allow(non_snake_case, clippy::missing_safety_doc)]
 
 use crate::call::in_context_hearing;

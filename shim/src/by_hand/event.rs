@@ -1,5 +1,8 @@
 //! Events: their ids are chosen here, so making and unmaking one is told.
-#![allow(unsafe_code)] // writes answers where the program wants them.
+#![allow(unsafe_code)]
+// writes answers where the program wants them.
+// What the program vouches for to the driver, it vouches for here: each block without a note passes just that on.
+#![allow(clippy::undocumented_unsafe_blocks)]
 #![allow(non_snake_case, clippy::missing_safety_doc)]
 
 use crate::call::in_context_hearing;

@@ -1,5 +1,8 @@
 //! Functions of the program's in stream order. They run here, on the helper thread; on the server the stream waits.
-#![allow(unsafe_code)] // calls functions of the program's.
+#![allow(unsafe_code)]
+// calls functions of the program's.
+// What the program vouches for to the driver, it vouches for here: each block without a note passes just that on.
+#![allow(clippy::undocumented_unsafe_blocks)]
 #![allow(non_snake_case, clippy::missing_safety_doc)]
 
 use super::copy::checked;
@@ -82,7 +85,9 @@ fn enqueue(shim: &Shim, stream: u64, queued: Queued) -> Result<(), Code> {
         waiting.insert(*next, queued);
         *next
     };
-    shim.remote.tell(HOST_CALL, &[&encode(&HostCall { stream, token })]).inspect_err(|_| drop(take(token)))
+    shim.remote.tell(HOST_CALL, &[&encode(&HostCall { stream, token })]).inspect_err(|_| {
+        take(token);
+    })
 }
 
 fn take(token: u64) -> Option<Queued> {

@@ -1,5 +1,8 @@
 //! Images arrive as bare pointers; how long one is must be found inside it. Then it goes up in pieces.
-#![allow(unsafe_code)] // reads the program's images, as the driver would.
+#![allow(unsafe_code)]
+// reads the program's images, as the driver would.
+// What the program vouches for to the driver, it vouches for here: each block without a note passes just that on.
+#![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::state::Shim;
 use farwarp_protocol::call::{IMAGE_PIECE, ImagePiece};

@@ -1,5 +1,8 @@
 //! Launches. The parameters are gathered here, by the layout that came with the image, and travel as one buffer.
-#![allow(unsafe_code)] // reads the program's parameters, as the driver would.
+#![allow(unsafe_code)]
+// reads the program's parameters, as the driver would.
+// What the program vouches for to the driver, it vouches for here: each block without a note passes just that on.
+#![allow(clippy::undocumented_unsafe_blocks)]
 #![allow(non_snake_case, clippy::missing_safety_doc, clippy::too_many_arguments)]
 
 use super::copy::checked;

@@ -1,5 +1,8 @@
 //! Device memory is asked of the server, which places it in the arena; page-locked host memory is ordinary memory here.
-#![allow(unsafe_code)] // writes answers where the program wants them.
+#![allow(unsafe_code)]
+// writes answers where the program wants them.
+// What the program vouches for to the driver, it vouches for here: each block without a note passes just that on.
+#![allow(clippy::undocumented_unsafe_blocks)]
 #![allow(non_snake_case, clippy::missing_safety_doc)]
 
 use crate::call::in_context_hearing;

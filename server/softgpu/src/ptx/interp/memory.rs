@@ -1,5 +1,6 @@
 //! Loads, stores and atomics: each address is held against what the kernel may touch before it is followed.
 #![allow(unsafe_code)] // follows device addresses, which are addresses of this process, once the driver called them live.
+#![allow(clippy::too_many_arguments)] // the parts of one instruction, already taken apart
 
 use super::super::alu::{AtomFn, LANES};
 use super::super::ir::*;
@@ -325,8 +326,8 @@ impl Warp {
         each(mask, |lane| {
             let address = addresses[lane].wrapping_add_signed(access.offset);
             match self.place(env, lane, address, access, true, line) {
-                // SAFETY: `place` allowed one element here, aligned.
                 Ok(place) => {
+                    // SAFETY: `place` allowed one element here, aligned.
                     old[lane] = unsafe { exchange(place, access.bytes, |old| run(old, b[lane], c[lane])) }
                 }
                 Err(met) => fault = fault.take().or(Some(met)),
