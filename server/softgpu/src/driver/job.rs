@@ -12,9 +12,9 @@ use farwarp_face::*;
 use crate::driver::context::Context;
 use crate::driver::crew;
 use crate::driver::edge::Result;
+use crate::driver::launch::Holds;
 use crate::driver::machine::engine;
 use crate::driver::memops::Condition;
-use crate::driver::module::Variables;
 use crate::driver::ranges::{Running, lock};
 use crate::ptx::{Fault, Launch};
 
@@ -26,8 +26,8 @@ pub enum Action {
     ByCaller,
     /// On a copy thread.
     Copy(Box<dyn FnOnce() -> Result + Send>),
-    /// On the engine, with the variables of its module, which may be unloaded meanwhile.
-    Kernel(Box<Launch>, Arc<Variables>),
+    /// On the engine, with what it may touch.
+    Kernel(Box<Launch>, Holds),
     /// The program's own function, told how the stream stands. It runs even when nothing else does any more.
     Callback(Box<dyn FnOnce(CUresult) + Send>),
     /// Until memory holds a value.
@@ -168,7 +168,7 @@ fn begin(job: &Arc<Job>) -> Option<Result> {
         _ if standing.is_err() => return Some(Ok(())),
         Action::Nothing => return Some(Ok(())),
         Action::Copy(copy) => copy_soon(job.clone(), copy),
-        Action::Kernel(launch, variables) => launch_now(job, *launch, variables),
+        Action::Kernel(launch, holds) => launch_now(job, *launch, holds),
         Action::Wait(condition) => condition.watch(job.clone()),
     }
     None
@@ -191,11 +191,11 @@ fn copy_soon(job: Arc<Job>, copy: Box<dyn FnOnce() -> Result + Send>) {
     }));
 }
 
-fn launch_now(job: &Arc<Job>, launch: Launch, variables: Arc<Variables>) {
+fn launch_now(job: &Arc<Job>, launch: Launch, holds: Holds) {
     let running = Running::begin();
     let ended = job.clone();
     let done = move |outcome: std::result::Result<(), Fault>| {
-        drop((running, variables));
+        drop((running, holds));
         let context = ended.context.clone();
         ended.end(outcome.or_else(|fault| context.faulted(&fault)));
     };

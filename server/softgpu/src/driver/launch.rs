@@ -5,12 +5,15 @@ use std::sync::atomic::Ordering;
 
 use farwarp_face::*;
 
+use crate::driver::context::Context;
 use crate::driver::edge::{In, Result, bytes_at};
 use crate::driver::function::{Function, launchable};
 use crate::driver::handles::Handle;
 use crate::driver::job::Action;
+use crate::driver::module::Variables;
+use crate::driver::ranges::{Kind, Range};
 use crate::driver::stream::{self, Place};
-use crate::driver::{limits, machine, occupancy};
+use crate::driver::{arena, limits, machine, memory, occupancy, transfer};
 use crate::ptx;
 
 /// One launch, as any of the launching functions spells it.
@@ -44,7 +47,7 @@ pub fn launch(request: &Request) -> Result {
     check_size(request, &function)?;
     let params = parameters(request, &function)?;
     let action = match &function.compiled()?.kernel {
-        Some(kernel) => run(request, &place, &function, kernel, params),
+        Some(kernel) => run(request, &place, &function, kernel, params)?,
         None => Action::Nothing,
     };
     let job = place.add(Vec::new(), action);
@@ -57,8 +60,9 @@ fn run(
     function: &Function,
     kernel: &Arc<ptx::Kernel>,
     params: Vec<u8>,
-) -> Action {
+) -> Result<Action> {
     let console = place.context.console.clone();
+    let workspace = request.cooperative.then(|| Workspace::make(&place.context)).transpose()?;
     let launch = ptx::Launch {
         kernel: kernel.clone(),
         grid: request.grid,
@@ -66,11 +70,40 @@ fn run(
         dynamic_shared_bytes: request.shared_bytes,
         params,
         cooperative: request.cooperative,
-        workspace: 0,
+        workspace: workspace.as_ref().map_or(0, |workspace| workspace.0.start),
         memory: place.context.viewer.clone(),
         printf: Arc::new(move |piece: String| console.print(&piece)),
     };
-    Action::Kernel(Box::new(launch), function.variables.clone())
+    let holds = Holds { _variables: function.variables.clone(), _workspace: workspace };
+    Ok(Action::Kernel(Box::new(launch), holds))
+}
+
+/// What a grid may touch, and the program can't keep for it: the variables of its module, which may be unloaded meanwhile,
+/// and its workspace.
+pub struct Holds {
+    _variables: Arc<Variables>,
+    _workspace: Option<Workspace>,
+}
+
+/// Where a cooperative grid counts who has come to its barrier: zeros at the beginning.
+struct Workspace(Arc<Range>);
+
+/// The runtime's headers use a few words of it.
+const WORKSPACE_BYTES: usize = 512;
+
+impl Workspace {
+    fn make(context: &Context) -> Result<Workspace> {
+        let kind = Kind::Variable { managed: false };
+        let range = memory::allocate(context, WORKSPACE_BYTES as u64, arena::ALIGNMENT, kind)?;
+        transfer::write(range.start, &[0; WORKSPACE_BYTES]);
+        Ok(Workspace(range))
+    }
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        memory::strike(&self.0);
+    }
 }
 
 /// CUDA_LAUNCH_BLOCKING.
