@@ -150,10 +150,21 @@ mod tests {
         sessions.note_activity(id, Activity { calls: 3, idle_ms: 1000, device_bytes: 5 }, later);
         assert_eq!(sessions.status(later)[0].idle_ms, 1000);
         let still_later = start + Duration::from_secs(12);
-        sessions.note_activity(id, Activity { calls: 3, idle_ms: 0, device_bytes: 7 }, still_later);
+        sessions.note_activity(id, Activity { calls: 3, idle_ms: 4000, device_bytes: 7 }, still_later);
         let status = &sessions.status(still_later)[0];
         assert_eq!((status.idle_ms, status.device_bytes, status.calls), (4000, 7, 3));
         assert_eq!(sessions.last_call(), Some(start + Duration::from_secs(8)));
+    }
+
+    #[test]
+    fn waiting_for_the_gpu_is_activity_without_a_call() {
+        let (start, mut sessions) = (Instant::now(), Sessions::default());
+        let id = sessions.next_id();
+        sessions.insert(id, session(start));
+        let later = start + Duration::from_secs(9);
+        sessions.note_activity(id, Activity { calls: 0, idle_ms: 0, device_bytes: 0 }, later);
+        assert_eq!(sessions.status(later)[0].idle_ms, 0);
+        assert_eq!(sessions.last_call(), Some(later));
     }
 
     #[test]
