@@ -233,7 +233,7 @@ impl Remote {
         core.traffic.payload_up += body_bytes as u64;
         if flags & FLAG_ASKED != 0 {
             core.asked.insert(number, None);
-            core.traffic.asks += 1;
+            *core.traffic.asked.entry(op).or_default() += 1;
         } else {
             core.traffic.tells += 1;
             self.see_it_sent(&mut core);

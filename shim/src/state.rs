@@ -168,7 +168,7 @@ extern "C" fn at_exit() {
             let link = link.unwrap_or_default();
             say(&format!(
                 "{} calls answered by the server, {} round trips, {:.1} MB up, {:.1} MB down, {seconds:.1} s",
-                traffic.asks + traffic.tells,
+                traffic.asks() + traffic.tells,
                 traffic.round_trips,
                 link.bytes_up as f32 / 1e6,
                 link.bytes_down as f32 / 1e6,

@@ -102,6 +102,34 @@ fn links_between_the_documents_lead_somewhere() {
     }
 }
 
+#[test]
+fn the_specification_names_tests_that_are_there() {
+    let mut faults = Vec::new();
+    let specification = text(&root().join("SPECIFICATION.md"));
+    for (at, line) in specification.lines().enumerate() {
+        // A row names paths, and behind a path the tests in it that keep the promise.
+        let kept_by = line.trim_end_matches(" |").rsplit_once(" | ").map_or("", |(_, kept_by)| kept_by);
+        let mut path = PathBuf::new();
+        for name in kept_by.split('`').skip(1).step_by(2) {
+            if name.contains('/') {
+                path = root().join(name);
+                if !path.exists() {
+                    faults.push(format!("SPECIFICATION.md:{}: {name} is not there", at + 1));
+                }
+            } else if !test_stands_in(&path, name) {
+                faults.push(format!("SPECIFICATION.md:{}: no test {name} in {}", at + 1, path.display()));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Whether a file, or one below a folder, has a function of this name.
+fn test_stands_in(path: &Path, test: &str) -> bool {
+    let function = format!("fn {test}(");
+    written_files().iter().any(|file| file.starts_with(path) && text(file).contains(&function))
+}
+
 /// Names every file in which something is wrong, not only the first.
 fn each(files: Vec<PathBuf>, fault: impl Fn(&str) -> Option<String>) {
     let faults: Vec<String> =

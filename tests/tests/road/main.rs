@@ -3,6 +3,7 @@
 
 mod answers;
 mod connection;
+mod costs;
 mod faults;
 mod memory;
 mod process;
