@@ -7,6 +7,7 @@ pub mod admission;
 pub mod agent;
 pub mod call;
 pub mod codec;
+pub mod describe;
 pub mod error;
 pub mod frame;
 pub mod handle;

@@ -12,6 +12,7 @@ use anyhow::{Context, anyhow};
 use farwarp_protocol::admission::close;
 use farwarp_protocol::call::{self, GOODBYE, HELLO};
 use farwarp_protocol::codec;
+use farwarp_protocol::describe::describe;
 use farwarp_protocol::error::{CUDA_ERROR_NO_DEVICE, Code};
 use farwarp_protocol::frame::{FLAG_ASKED, Header};
 use farwarp_protocol::handle::Id;
@@ -90,7 +91,8 @@ impl Worker {
                     self.outlet.answer(asker(&header), 0, &[]);
                     return Ok(());
                 }
-                self.take(port, header, &body).with_context(|| format!("call {}", header.number))?;
+                self.take(port, header, &body)
+                    .with_context(|| format!("call {}, {}", header.number, describe(header.op, &body)))?;
             }
             if worked {
                 last_call = Instant::now();

@@ -16,6 +16,7 @@ mod memory;
 mod objects;
 mod output;
 mod param;
+mod recent;
 mod remote;
 mod settings;
 mod state;

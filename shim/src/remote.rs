@@ -4,6 +4,7 @@
 //! leader is enough, the others sleep until it has their answer or leaves. When nobody waits, a helper thread sends what lies in the
 //! log, keeps the connection alive, runs the program's host functions, and brings a lost connection back.
 
+use crate::recent::Recent;
 use crate::stats::Traffic;
 use crate::wait;
 use farwarp_link::{DialError, Dialled, Link, LinkError, LinkStats};
@@ -92,6 +93,7 @@ struct Core {
     sleepers: usize,
     helper_awake: bool,
     ended: bool,
+    recent: Recent,
     traffic: Traffic,
     buffer: Vec<u8>,
 }
@@ -115,6 +117,7 @@ impl Remote {
                 sleepers: 0,
                 helper_awake: true,
                 ended: false,
+                recent: Recent::default(),
                 traffic: Traffic::default(),
                 buffer: vec![0; READ_BYTES],
             }),
@@ -230,6 +233,7 @@ impl Remote {
             drop(core);
             return self.put(op, flags, body);
         };
+        core.recent.note(Header { number, ..header }, body);
         core.traffic.payload_up += body_bytes as u64;
         if flags & FLAG_ASKED != 0 {
             core.asked.insert(number, None);
@@ -437,14 +441,23 @@ impl Core {
     /// Remembers an error that outlasts its call.
     fn mourn(&mut self, code: Code, context: Id) {
         match lasting(code) {
-            Lasting::Process => {
-                self.dead.get_or_insert(code);
+            Lasting::Process if self.dead.is_none() => {
+                self.dead = Some(code);
+                self.say_what_led_to(code);
             }
-            Lasting::Context if context != Id(0) => {
-                self.dead_contexts.entry(context).or_insert(code);
+            Lasting::Context if context != Id(0) && !self.dead_contexts.contains_key(&context) => {
+                self.dead_contexts.insert(context, code);
+                self.say_what_led_to(code);
             }
             _ => {}
         }
+    }
+
+    fn say_what_led_to(&self, code: Code) {
+        crate::state::note_lines(|| {
+            let calls = self.recent.lines();
+            std::iter::once(format!("CUDA error {code} ends this; the last calls were")).chain(calls)
+        });
     }
 
     fn what_to_wait_for(&self) -> (Vec<RawFd>, Duration) {

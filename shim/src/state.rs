@@ -227,10 +227,15 @@ pub fn say(line: &str) {
 
 /// Something for whoever looks for a fault (FARWARP_LOG=debug).
 pub fn note(line: &str) {
+    note_lines(|| [line]);
+}
+
+/// Several lines, which are only put together when somebody looks.
+pub fn note_lines<L: AsRef<str>, I: IntoIterator<Item = L>>(lines: impl FnOnce() -> I) {
     static LOGGING: Lazy<bool> =
         Lazy::new(|| settings::trusted("FARWARP_LOG").is_some_and(|level| level != "off"));
     if *LOGGING {
-        complain(line);
+        lines().into_iter().for_each(|line| complain(line.as_ref()));
     }
 }
 

@@ -164,7 +164,10 @@ fn written_files() -> Vec<PathBuf> {
             fs::read_dir(&folder).expect("a folder of the clone").map(|entry| entry.expect("an entry").path())
         {
             let file_name = entry.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if entry.is_dir() && !NOT_OURS.contains(&file_name) {
+            // In a linked worktree .git is a file.
+            if NOT_OURS.contains(&file_name) {
+                continue;
+            } else if entry.is_dir() {
                 folders.push(entry);
             } else if entry.is_file() && fs::read_to_string(&entry).is_ok() {
                 files.push(entry);

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use farwarp_tests::{Product, Running, Server, start};
+use farwarp_tests::{Product, Running, Server, run, start};
 
 use crate::process::signal;
 use crate::{LIMIT, text, well_on_both_roads};
@@ -15,6 +15,20 @@ fn an_address_out_of_bounds_is_the_error_of_every_later_call() {
 #[test]
 fn a_trap_is_the_error_of_every_later_call() {
     beside_another_session("trap");
+}
+
+#[test]
+fn whoever_looks_for_a_fault_is_shown_the_calls_that_led_to_it() {
+    let server = Server::start();
+    let program = Product::find().program("faults.driver");
+    let outcome = run(server.command(&program).arg("out_of_bounds").env("FARWARP_LOG", "debug"), LIMIT);
+    assert!(outcome.status.success(), "{outcome}");
+    let stderr = String::from_utf8_lossy(&outcome.stderr);
+    let calls: Vec<&str> = stderr.lines().filter(|line| line.starts_with("farwarp:   call ")).collect();
+    let launches = calls.iter().filter(|line| line.contains("LAUNCH Launch { function: ")).count();
+    // The one that computes and the one that pokes; what came after the error is no part of it.
+    assert_eq!(launches, 2, "{stderr}");
+    assert!(calls.last().is_some_and(|last| last.contains("SYNCHRONIZE_STREAM ")), "{stderr}");
 }
 
 /// On both roads, and another session on the same server computes on.
