@@ -3,6 +3,7 @@
 //! The body of an `ask` or `tell` row is its arguments in order, written by the kinds of [`crate::param`]. A `hand` row's is
 //! one of the structs here, each named for what it asks, because several functions of CUDA ask the same.
 
+use crate::boxes::{Block, Shape};
 use crate::codec::{Decode, Encode};
 use crate::handle::Id;
 use crate::table;
@@ -64,6 +65,14 @@ ops! {
     COPY_TO_HOST;
     /// [`CopyOnDevice`].
     COPY_ON_DEVICE;
+    /// [`BoxToDevice`] and then the bytes, without gaps.
+    BOX_TO_DEVICE;
+    /// [`BoxToHost`], answered by the bytes, without gaps.
+    BOX_TO_HOST;
+    /// [`BoxOnDevice`].
+    BOX_ON_DEVICE;
+    /// [`Fill`].
+    FILL;
     /// [`Allocate`], answered by an address.
     ALLOCATE;
     /// A device address.
@@ -244,6 +253,51 @@ pub struct CopyOnDevice {
     pub source: u64,
     pub bytes: u64,
     pub stream: u64,
+    pub across: Option<Across>,
+}
+
+/// A box whose rows lie apart on the device. The host's half travels without gaps: at most [`crate::limits::PIECE_BYTES`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct BoxToDevice {
+    pub destination: Block,
+    pub shape: Shape,
+    pub stream: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct BoxToHost {
+    pub source: Block,
+    pub shape: Shape,
+    pub stream: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct BoxOnDevice {
+    pub destination: Block,
+    pub source: Block,
+    pub shape: Shape,
+    pub stream: u64,
+    pub across: Option<Across>,
+}
+
+/// The contexts in which the two sides of a copy lie, where they are of two devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Across {
+    pub destination: Id,
+    pub source: Id,
+}
+
+/// Rows of one value, of 1, 2 or 4 bytes each.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Fill {
+    pub destination: u64,
+    pub pitch: u64,
+    pub value: u32,
+    pub value_bytes: u8,
+    /// Values a row.
+    pub count: u64,
+    pub rows: u64,
+    pub stream: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -281,7 +335,7 @@ pub fn fingerprint() -> u64 {
 }
 
 /// Changed by hand when a struct of the wire changes its shape.
-const WIRE_VERSION: &str = "1";
+const WIRE_VERSION: &str = "memory 1";
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,7 @@
 
 pub mod admission;
 pub mod agent;
+pub mod boxes;
 pub mod call;
 pub mod codec;
 pub mod describe;

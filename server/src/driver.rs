@@ -82,6 +82,15 @@ driver! {
     fn cuMemcpyHtoDAsync_v2(to: u64, from: *const c_void, bytes: usize, stream: u64);
     fn cuMemcpyDtoHAsync_v2(to: *mut c_void, from: u64, bytes: usize, stream: u64);
     fn cuMemcpyDtoDAsync_v2(to: u64, from: u64, bytes: usize, stream: u64);
+    fn cuMemcpyPeerAsync(to: u64, to_context: u64, from: u64, from_context: u64, bytes: usize, stream: u64);
+    fn cuMemcpy3DAsync_v2(copy: *const Memcpy3D, stream: u64);
+    fn cuMemcpy3DPeerAsync(copy: *const Memcpy3D, stream: u64);
+    fn cuMemsetD2D8Async(to: u64, pitch: usize, value: u8, count: usize, rows: usize, stream: u64);
+    fn cuMemsetD2D16Async(to: u64, pitch: usize, value: u16, count: usize, rows: usize, stream: u64);
+    fn cuMemsetD2D32Async(to: u64, pitch: usize, value: u32, count: usize, rows: usize, stream: u64);
+    fn cuMemsetD8Async(to: u64, value: u8, count: usize, stream: u64);
+    fn cuMemsetD16Async(to: u64, value: u16, count: usize, stream: u64);
+    fn cuMemsetD32Async(to: u64, value: u32, count: usize, stream: u64);
     fn cuStreamCreate(stream: *mut u64, flags: u32);
     fn cuStreamCreateWithPriority(stream: *mut u64, flags: u32, priority: i32);
     fn cuStreamDestroy_v2(stream: u64);
@@ -137,6 +146,33 @@ pub struct Access {
     pub flags: u32,
 }
 
+/// One side of a [`Memcpy3D`].
+#[repr(C)]
+pub struct Side3D {
+    pub x_bytes: u64,
+    pub y: u64,
+    pub z: u64,
+    pub lod: u64,
+    pub memory_type: u32,
+    pub host: *mut c_void,
+    pub device: u64,
+    pub array: u64,
+    /// Reserved in `CUDA_MEMCPY3D`.
+    pub context: u64,
+    pub pitch: u64,
+    pub height: u64,
+}
+
+/// `CUDA_MEMCPY3D` and `CUDA_MEMCPY3D_PEER`, their enums as integers.
+#[repr(C)]
+pub struct Memcpy3D {
+    pub source: Side3D,
+    pub destination: Side3D,
+    pub width_bytes: u64,
+    pub height: u64,
+    pub depth: u64,
+}
+
 /// `CUlaunchConfig`, its attributes' enums as integers.
 #[repr(C)]
 pub struct LaunchConfig {
@@ -160,6 +196,8 @@ const _: () = {
     use cudarc::driver::sys;
     assert!(size_of::<AllocationProperties>() == size_of::<sys::CUmemAllocationProp>());
     assert!(size_of::<Access>() == size_of::<sys::CUmemAccessDesc>());
+    assert!(size_of::<Memcpy3D>() == size_of::<sys::CUDA_MEMCPY3D>());
+    assert!(size_of::<Memcpy3D>() == size_of::<sys::CUDA_MEMCPY3D_PEER>());
     assert!(size_of::<LaunchConfig>() == size_of::<sys::CUlaunchConfig>());
     assert!(size_of::<LaunchAttribute>() == size_of::<sys::CUlaunchAttribute>());
 };

@@ -1,5 +1,6 @@
 //! What a client may not send: one variant a rule. Any of them ends the session before the driver is called.
 
+use farwarp_protocol::boxes::Shape;
 use farwarp_protocol::codec::CodecError;
 use farwarp_protocol::handle::{Id, ObjectKind};
 
@@ -29,6 +30,12 @@ pub enum Refusal {
     NoContext { id: Id },
     #[error("{bytes} bytes from {address:#x} are not all in one live range")]
     OutOfRange { address: u64, bytes: u64 },
+    #[error(
+        "a box of {shape:?} that is empty, too large, or runs into itself or around the end of the address space"
+    )]
+    BadBox { shape: Shape },
+    #[error("a box of {said} bytes came with {came}")]
+    BoxBytes { said: u64, came: u64 },
     #[error("{what}: {got}, more than {max}")]
     TooMuch { what: &'static str, got: u64, max: u64 },
     #[error("upload {upload}: {why}")]

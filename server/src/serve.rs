@@ -45,7 +45,7 @@ fn handlers() -> HashMap<u32, Handler> {
 }
 
 /// Operations that are our own, and the rows by hand that keep their name on the wire.
-const BY_HAND: [(u32, Handler); 27] = [
+const BY_HAND: [(u32, Handler); 31] = [
     (call::THREAD_GONE, by_hand::thread_gone),
     (call::CONTEXT_NEW, by_hand::context_new),
     (call::CONTEXT_GONE, by_hand::context_gone),
@@ -65,6 +65,10 @@ const BY_HAND: [(u32, Handler); 27] = [
     (call::COPY_TO_DEVICE, by_hand::copy_to_device),
     (call::COPY_TO_HOST, by_hand::copy_to_host),
     (call::COPY_ON_DEVICE, by_hand::copy_on_device),
+    (call::BOX_TO_DEVICE, by_hand::box_to_device),
+    (call::BOX_TO_HOST, by_hand::box_to_host),
+    (call::BOX_ON_DEVICE, by_hand::box_on_device),
+    (call::FILL, by_hand::fill),
     (call::ALLOCATE, by_hand::allocate),
     (call::FREE, by_hand::free),
     (call::HOST_CALL, by_hand::host_call),

@@ -22,4 +22,5 @@ mod settings;
 mod state;
 mod stats;
 mod threads;
+mod transfer;
 mod wait;

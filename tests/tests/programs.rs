@@ -34,6 +34,11 @@ fn streams_events_and_kernel_output_are_the_same_on_both_roads() {
 }
 
 #[test]
+fn rectangles_and_boxes_of_the_runtime_are_the_same_on_both_roads() {
+    each_runtime("rectangles");
+}
+
+#[test]
 fn a_c_program_on_the_driver_api_prints_the_same_on_both_roads() {
     both_roads(&Household::new(), &Product::find().program("driver_api.driver"));
 }

@@ -123,19 +123,19 @@ macro_rules! memory_management { ($then:ident) => { $then! {
     /// Copies a 1D array into another, in 32-bit sizes.
     #[since(2000)] deny fn cuMemcpyAtoA(dstArray: Array, dstOffset: u32, srcArray: Array, srcOffset: u32, ByteCount: u32);
     /// Copies a rectangle.
-    #[since(3020)] deny fn cuMemcpy2D_v2 | cuMemcpy2D_v2_ptds (pCopy: In<Struct<CUDA_MEMCPY2D>>);
+    #[since(3020)] hand fn cuMemcpy2D_v2 | cuMemcpy2D_v2_ptds (pCopy: In<Struct<CUDA_MEMCPY2D>>); // the struct may name host memory
     /// Copies a rectangle, in 32-bit sizes.
     #[since(2000)] deny fn cuMemcpy2D(pCopy: In<Struct<CUDA_MEMCPY2D_v1>>);
     /// Copies a rectangle whose pitch may be anything.
-    #[since(3020)] deny fn cuMemcpy2DUnaligned_v2 | cuMemcpy2DUnaligned_v2_ptds (pCopy: In<Struct<CUDA_MEMCPY2D>>);
+    #[since(3020)] hand fn cuMemcpy2DUnaligned_v2 | cuMemcpy2DUnaligned_v2_ptds (pCopy: In<Struct<CUDA_MEMCPY2D>>); // the struct may name host memory
     /// Copies a rectangle whose pitch may be anything, in 32-bit sizes.
     #[since(2000)] deny fn cuMemcpy2DUnaligned(pCopy: In<Struct<CUDA_MEMCPY2D_v1>>);
     /// Copies a box.
-    #[since(3020)] deny fn cuMemcpy3D_v2 | cuMemcpy3D_v2_ptds (pCopy: In<Struct<CUDA_MEMCPY3D>>);
+    #[since(3020)] hand fn cuMemcpy3D_v2 | cuMemcpy3D_v2_ptds (pCopy: In<Struct<CUDA_MEMCPY3D>>); // the struct may name host memory
     /// Copies a box, in 32-bit sizes.
     #[since(2000)] deny fn cuMemcpy3D(pCopy: In<Struct<CUDA_MEMCPY3D_v1>>);
     /// Copies a box of one context to another.
-    #[since(4000)] deny fn cuMemcpy3DPeer | cuMemcpy3DPeer_ptds (pCopy: In<Struct<CUDA_MEMCPY3D_PEER>>);
+    #[since(4000)] hand fn cuMemcpy3DPeer | cuMemcpy3DPeer_ptds (pCopy: In<Struct<CUDA_MEMCPY3D_PEER>>); // the struct may name host memory
     /// Copies between addresses of any kind, in stream order.
     #[since(4000)] hand fn cuMemcpyAsync | cuMemcpyAsync_ptsz ( // either side may be host memory
         dst: DevPtr[ByteCount], src: DevPtr[ByteCount], ByteCount: usize, hStream: Stream,
@@ -186,15 +186,15 @@ macro_rules! memory_management { ($then:ident) => { $then! {
         dstHost: Out<Bytes>[ByteCount as usize], srcArray: Array, srcOffset: u32, ByteCount: u32, hStream: Stream,
     );
     /// Copies a rectangle, in stream order.
-    #[since(3020)] deny fn cuMemcpy2DAsync_v2 | cuMemcpy2DAsync_v2_ptsz (pCopy: In<Struct<CUDA_MEMCPY2D>>, hStream: Stream);
+    #[since(3020)] hand fn cuMemcpy2DAsync_v2 | cuMemcpy2DAsync_v2_ptsz (pCopy: In<Struct<CUDA_MEMCPY2D>>, hStream: Stream); // the struct may name host memory
     /// Copies a rectangle, in stream order, in 32-bit sizes.
     #[since(2000)] deny fn cuMemcpy2DAsync(pCopy: In<Struct<CUDA_MEMCPY2D_v1>>, hStream: Stream);
     /// Copies a box, in stream order.
-    #[since(3020)] deny fn cuMemcpy3DAsync_v2 | cuMemcpy3DAsync_v2_ptsz (pCopy: In<Struct<CUDA_MEMCPY3D>>, hStream: Stream);
+    #[since(3020)] hand fn cuMemcpy3DAsync_v2 | cuMemcpy3DAsync_v2_ptsz (pCopy: In<Struct<CUDA_MEMCPY3D>>, hStream: Stream); // the struct may name host memory
     /// Copies a box, in stream order, in 32-bit sizes.
     #[since(2000)] deny fn cuMemcpy3DAsync(pCopy: In<Struct<CUDA_MEMCPY3D_v1>>, hStream: Stream);
     /// Copies a box of one context to another, in stream order.
-    #[since(4000)] deny fn cuMemcpy3DPeerAsync | cuMemcpy3DPeerAsync_ptsz (pCopy: In<Struct<CUDA_MEMCPY3D_PEER>>, hStream: Stream);
+    #[since(4000)] hand fn cuMemcpy3DPeerAsync | cuMemcpy3DPeerAsync_ptsz (pCopy: In<Struct<CUDA_MEMCPY3D_PEER>>, hStream: Stream); // the struct may name host memory
     /// Many copies in one call, in stream order but in no order among themselves.
     #[since(13000)] deny fn cuMemcpyBatchAsync_v2 | cuMemcpyBatchAsync_v2_ptsz (
         dsts: In<DevPtr>[count], srcs: In<DevPtr>[count], sizes: In<usize>[count], count: usize,
@@ -223,19 +223,19 @@ macro_rules! memory_management { ($then:ident) => { $then! {
         op: In<Struct<CUDA_MEMCPY3D_BATCH_OP>>, flags: u64, hStream: Stream,
     );
     /// Sets bytes.
-    #[since(3020)] hand fn cuMemsetD8_v2 | cuMemsetD8_v2_ptds (dstDevice: DevPtr[N], uc: u8, N: usize); // crosses as its asynchronous twin
+    #[since(3020)] hand fn cuMemsetD8_v2 | cuMemsetD8_v2_ptds (dstDevice: DevPtr[N], uc: u8, N: usize); // all widths are one operation
     /// Sets bytes, in 32-bit sizes.
     #[since(2000)] deny fn cuMemsetD8(dstDevice: DevPtrV1[N as usize], uc: u8, N: u32);
     /// Sets 16-bit words.
-    #[since(3020)] hand fn cuMemsetD16_v2 | cuMemsetD16_v2_ptds (dstDevice: DevPtr[N.saturating_mul(2)], us: u16, N: usize); // crosses as its asynchronous twin
+    #[since(3020)] hand fn cuMemsetD16_v2 | cuMemsetD16_v2_ptds (dstDevice: DevPtr[N.saturating_mul(2)], us: u16, N: usize); // all widths are one operation
     /// Sets 16-bit words, in 32-bit sizes.
     #[since(2000)] deny fn cuMemsetD16(dstDevice: DevPtrV1[(N as usize).saturating_mul(2)], us: u16, N: u32);
     /// Sets 32-bit words.
-    #[since(3020)] hand fn cuMemsetD32_v2 | cuMemsetD32_v2_ptds (dstDevice: DevPtr[N.saturating_mul(4)], ui: u32, N: usize); // crosses as its asynchronous twin
+    #[since(3020)] hand fn cuMemsetD32_v2 | cuMemsetD32_v2_ptds (dstDevice: DevPtr[N.saturating_mul(4)], ui: u32, N: usize); // all widths are one operation
     /// Sets 32-bit words, in 32-bit sizes.
     #[since(2000)] deny fn cuMemsetD32(dstDevice: DevPtrV1[(N as usize).saturating_mul(4)], ui: u32, N: u32);
     /// Sets the bytes of a rectangle.
-    #[since(3020)] hand fn cuMemsetD2D8_v2 | cuMemsetD2D8_v2_ptds ( // crosses as its asynchronous twin
+    #[since(3020)] hand fn cuMemsetD2D8_v2 | cuMemsetD2D8_v2_ptds ( // all widths are one operation
         dstDevice: DevPtr[dstPitch.saturating_mul(Height.saturating_sub(1)).saturating_add(Width)], dstPitch: usize, uc: u8, Width: usize,
         Height: usize,
     );
@@ -245,7 +245,7 @@ macro_rules! memory_management { ($then:ident) => { $then! {
         dstPitch: u32, uc: u8, Width: u32, Height: u32,
     );
     /// Sets the 16-bit words of a rectangle.
-    #[since(3020)] hand fn cuMemsetD2D16_v2 | cuMemsetD2D16_v2_ptds ( // crosses as its asynchronous twin
+    #[since(3020)] hand fn cuMemsetD2D16_v2 | cuMemsetD2D16_v2_ptds ( // all widths are one operation
         dstDevice: DevPtr[dstPitch.saturating_mul(Height.saturating_sub(1)).saturating_add(Width.saturating_mul(2))], dstPitch: usize,
         us: u16, Width: usize, Height: usize,
     );
@@ -256,7 +256,7 @@ macro_rules! memory_management { ($then:ident) => { $then! {
         dstPitch: u32, us: u16, Width: u32, Height: u32,
     );
     /// Sets the 32-bit words of a rectangle.
-    #[since(3020)] hand fn cuMemsetD2D32_v2 | cuMemsetD2D32_v2_ptds ( // crosses as its asynchronous twin
+    #[since(3020)] hand fn cuMemsetD2D32_v2 | cuMemsetD2D32_v2_ptds ( // all widths are one operation
         dstDevice: DevPtr[dstPitch.saturating_mul(Height.saturating_sub(1)).saturating_add(Width.saturating_mul(4))], dstPitch: usize,
         ui: u32, Width: usize, Height: usize,
     );
@@ -267,23 +267,23 @@ macro_rules! memory_management { ($then:ident) => { $then! {
         dstPitch: u32, ui: u32, Width: u32, Height: u32,
     );
     /// Sets bytes, in stream order.
-    #[since(3020)] tell fn cuMemsetD8Async | cuMemsetD8Async_ptsz (dstDevice: DevPtr[N], uc: u8, N: usize, hStream: Stream);
+    #[since(3020)] hand fn cuMemsetD8Async | cuMemsetD8Async_ptsz (dstDevice: DevPtr[N], uc: u8, N: usize, hStream: Stream); // all widths are one operation
     /// Sets 16-bit words, in stream order.
-    #[since(3020)] tell fn cuMemsetD16Async | cuMemsetD16Async_ptsz (dstDevice: DevPtr[N.saturating_mul(2)], us: u16, N: usize, hStream: Stream);
+    #[since(3020)] hand fn cuMemsetD16Async | cuMemsetD16Async_ptsz (dstDevice: DevPtr[N.saturating_mul(2)], us: u16, N: usize, hStream: Stream); // all widths are one operation
     /// Sets 32-bit words, in stream order.
-    #[since(3020)] tell fn cuMemsetD32Async | cuMemsetD32Async_ptsz (dstDevice: DevPtr[N.saturating_mul(4)], ui: u32, N: usize, hStream: Stream);
+    #[since(3020)] hand fn cuMemsetD32Async | cuMemsetD32Async_ptsz (dstDevice: DevPtr[N.saturating_mul(4)], ui: u32, N: usize, hStream: Stream); // all widths are one operation
     /// Sets the bytes of a rectangle, in stream order.
-    #[since(3020)] tell fn cuMemsetD2D8Async | cuMemsetD2D8Async_ptsz (
+    #[since(3020)] hand fn cuMemsetD2D8Async | cuMemsetD2D8Async_ptsz ( // all widths are one operation
         dstDevice: DevPtr[dstPitch.saturating_mul(Height.saturating_sub(1)).saturating_add(Width)], dstPitch: usize, uc: u8, Width: usize,
         Height: usize, hStream: Stream,
     );
     /// Sets the 16-bit words of a rectangle, in stream order.
-    #[since(3020)] tell fn cuMemsetD2D16Async | cuMemsetD2D16Async_ptsz (
+    #[since(3020)] hand fn cuMemsetD2D16Async | cuMemsetD2D16Async_ptsz ( // all widths are one operation
         dstDevice: DevPtr[dstPitch.saturating_mul(Height.saturating_sub(1)).saturating_add(Width.saturating_mul(2))], dstPitch: usize,
         us: u16, Width: usize, Height: usize, hStream: Stream,
     );
     /// Sets the 32-bit words of a rectangle, in stream order.
-    #[since(3020)] tell fn cuMemsetD2D32Async | cuMemsetD2D32Async_ptsz (
+    #[since(3020)] hand fn cuMemsetD2D32Async | cuMemsetD2D32Async_ptsz ( // all widths are one operation
         dstDevice: DevPtr[dstPitch.saturating_mul(Height.saturating_sub(1)).saturating_add(Width.saturating_mul(4))], dstPitch: usize,
         ui: u32, Width: usize, Height: usize, hStream: Stream,
     );

@@ -5,7 +5,7 @@ use crate::executor::{Call, Executor, Reply};
 use crate::refusal::Refusal;
 use crate::staging::Piece;
 use crate::waiters::wait_for;
-use farwarp_protocol::call::{CopyOnDevice, CopyToDevice, CopyToHost};
+use farwarp_protocol::call::{Across, CopyOnDevice, CopyToDevice, CopyToHost};
 use farwarp_protocol::codec::{decode, decode_prefix};
 use farwarp_protocol::error::Code;
 use farwarp_protocol::limits::PIECE_BYTES;
@@ -78,16 +78,29 @@ pub fn copy_to_host(executor: &mut Executor, call: &Call) -> Result<Reply, Refus
 }
 
 pub fn copy_on_device(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
-    let CopyOnDevice { destination, source, bytes, stream } = decode(call.body)?;
+    let CopyOnDevice { destination, source, bytes, stream, across } = decode(call.body)?;
     executor.ranges.check(destination, bytes)?;
     executor.ranges.check(source, bytes)?;
     let stream = executor.stream(call, stream)?;
+    let contexts = match across {
+        Some(Across { destination, source }) => {
+            Some((executor.context(destination)?.raw, executor.context(source)?.raw))
+        }
+        None => None,
+    };
     executor.enter(call)?;
-    // SAFETY: both ranges were checked.
-    Ok(unsafe { executor.driver.cuMemcpyDtoDAsync_v2(destination, source, bytes as usize, stream) }.into())
+    let (driver, bytes) = (executor.driver, bytes as usize);
+    // SAFETY: both ranges were checked, and the contexts are live.
+    let outcome = unsafe {
+        match contexts {
+            Some((to, from)) => driver.cuMemcpyPeerAsync(destination, to, source, from, bytes, stream),
+            None => driver.cuMemcpyDtoDAsync_v2(destination, source, bytes, stream),
+        }
+    };
+    Ok(outcome.into())
 }
 
-fn piece(bytes: &[u8]) -> Result<&[u8], Refusal> {
+pub fn piece(bytes: &[u8]) -> Result<&[u8], Refusal> {
     match bytes.len() {
         0..=PIECE_BYTES => Ok(bytes),
         more => {
@@ -97,7 +110,7 @@ fn piece(bytes: &[u8]) -> Result<&[u8], Refusal> {
 }
 
 /// A piece of pinned memory. When all are under way, the stream's own work is waited for: the pieces that it uses come free then.
-fn staging(executor: &mut Executor, call: &Call, stream: u64) -> Result<Result<Piece, Code>, Refusal> {
+pub fn staging(executor: &mut Executor, call: &Call, stream: u64) -> Result<Result<Piece, Code>, Refusal> {
     loop {
         let context = executor.context(call.asker.context)?;
         let raw = context.raw;

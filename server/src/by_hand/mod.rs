@@ -2,20 +2,24 @@
 
 mod context;
 mod copy;
+mod copy_box;
 mod event;
 mod host_call;
 mod image;
 mod launch;
 mod memory;
 mod module;
+mod set;
 mod stream;
 
 pub use context::*;
 pub use copy::*;
+pub use copy_box::*;
 pub use event::*;
 pub use host_call::*;
 pub use image::*;
 pub use launch::*;
 pub use memory::*;
 pub use module::*;
+pub use set::*;
 pub use stream::*;

@@ -5,6 +5,7 @@
 //! lend it through [`Host`]. Nothing here talks to a server, and nothing here runs before the first call.
 
 mod context_storage;
+pub mod copies;
 pub mod entry_points;
 mod error_names;
 mod export_tables;

@@ -8,6 +8,11 @@ fn copies_and_sets_of_every_width_and_size_arrive_whole() {
 }
 
 #[test]
+fn rectangles_and_boxes_between_all_kinds_of_memory_arrive_whole_or_are_refused() {
+    well_on_both_roads("boxes", &[]);
+}
+
+#[test]
 fn kernels_copies_events_and_functions_of_the_host_keep_cudas_order() {
     well_on_both_roads("order", &[]);
 }

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
+use farwarp_face::copies::{BoxCopy, Place as CopyPlace, Side};
 use farwarp_face::*;
+use farwarp_protocol::boxes::{Block, Shape};
 
 use crate::driver::context::Context;
 use crate::driver::edge::{Result, bytes_at};
@@ -13,30 +15,6 @@ use crate::driver::{pages, ranges, transfer};
 
 /// Pageable memory up to this size is read at the call, so that the call need not wait; more is copied while it waits.
 const STAGED_BYTES: u64 = 16 << 20;
-
-/// A box of bytes in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Block {
-    pub start: u64,
-    pub pitch: u64,
-    pub slice: u64,
-}
-
-/// How much of a box is moved: bytes a row, rows a slice, slices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
-    pub width: u64,
-    pub height: u64,
-    pub depth: u64,
-}
-
-/// Where one side of a copy is, as the call says; `Unified` leaves it to the address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    Host,
-    Device,
-    Unified,
-}
 
 #[derive(Debug, Clone, Copy)]
 pub struct Copy {
@@ -67,32 +45,19 @@ enum Found {
     Device,
 }
 
-impl Block {
-    pub fn linear(start: u64) -> Block {
-        Block { start, pitch: 0, slice: 0 }
-    }
-
-    /// From the first byte to the last: what must be reachable.
-    fn span(&self, shape: &Shape) -> Option<u64> {
-        let rows = self.pitch.checked_mul(shape.height - 1)?;
-        let slices = self.slice.checked_mul(shape.depth - 1)?;
-        let bytes = slices.checked_add(rows)?.checked_add(shape.width)?;
-        self.start.checked_add(bytes)?;
-        Some(bytes)
-    }
-}
-
-impl Shape {
-    pub fn linear(width: u64) -> Shape {
-        Shape { width, height: 1, depth: 1 }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.width == 0 || self.height == 0 || self.depth == 0
-    }
-}
-
 impl Copy {
+    /// Arrays are not built.
+    pub fn new(asked: BoxCopy) -> Result<Copy> {
+        let (
+            CopyPlace::Memory { side: to_side, block: to },
+            CopyPlace::Memory { side: from_side, block: from },
+        ) = (asked.to, asked.from)
+        else {
+            return Err(CUDA_ERROR_NOT_SUPPORTED);
+        };
+        Ok(Copy { to, to_side, from, from_side, shape: asked.shape, everywhere: false })
+    }
+
     pub fn linear(to: u64, to_side: Side, from: u64, from_side: Side, bytes: u64) -> Copy {
         let shape = Shape::linear(bytes);
         Copy {
@@ -125,7 +90,7 @@ impl Copy {
 
     /// Reads the program's bytes at once: it may change them as soon as the call returns.
     fn issue_staged(self, place: &Place) -> Result {
-        let bytes = self.from.span(&self.shape).ok_or(CUDA_ERROR_INVALID_VALUE)?;
+        let bytes = self.from.span(self.shape).ok_or(CUDA_ERROR_INVALID_VALUE)?;
         if bytes > STAGED_BYTES {
             return place.do_now(|| self.run(&place.context));
         }
@@ -155,9 +120,7 @@ impl Copy {
         let Shape { width, height, depth } = self.shape;
         for slice in 0..depth {
             for row in 0..height {
-                let to = self.to.start + slice * self.to.slice + row * self.to.pitch;
-                let from = self.from.start + slice * self.from.slice + row * self.from.pitch;
-                transfer::copy(to, from, width);
+                transfer::copy(self.to.row(slice, row), self.from.row(slice, row), width);
             }
         }
     }
@@ -188,7 +151,7 @@ impl Copy {
 
 /// What lies there, or that it may not be touched.
 fn look(viewer: Option<&Viewer>, block: &Block, side: Side, shape: &Shape, write: bool) -> Result<Found> {
-    let bytes = block.span(shape).ok_or(CUDA_ERROR_INVALID_VALUE)?;
+    let bytes = block.span(*shape).ok_or(CUDA_ERROR_INVALID_VALUE)?;
     match (ranges::find(block.start), side) {
         // A device pointer must be one: host memory that nobody has made known is not for the device.
         (None, Side::Device) => Err(CUDA_ERROR_INVALID_VALUE),
@@ -235,7 +198,7 @@ impl Fill {
         if !self.to.is_multiple_of(self.width) || (self.height > 1 && self.pitch < shape.width) {
             return Err(CUDA_ERROR_INVALID_VALUE);
         }
-        let block = Block { start: self.to, pitch: self.pitch, slice: 0 };
+        let block = Block { start: self.to, pitch: self.pitch, rows: self.height };
         look(Some(&place.context.viewer), &block, Side::Device, &shape, true)?;
         let context = place.context.clone();
         let fill = move || {

@@ -2,6 +2,7 @@
 //! header of ours knows. What a call does not look at is room.
 
 use cudarc::driver::sys;
+pub use farwarp_face::copies::{Memcpy2D, Memcpy3D};
 
 /// `CUdevprop`.
 #[derive(Debug, Clone, Copy)]
@@ -17,55 +18,6 @@ pub struct DeviceProperties {
     pub regs_per_block: i32,
     pub clock_rate: i32,
     pub texture_align: i32,
-}
-
-/// One side of `CUDA_MEMCPY2D`.
-#[derive(Debug, Clone, Copy)]
-#[repr(C)]
-pub struct Side2D {
-    pub x_bytes: u64,
-    pub y: u64,
-    pub memory_type: u32,
-    pub host: u64,
-    pub device: u64,
-    pub array: u64,
-    pub pitch: u64,
-}
-
-#[derive(Debug, Clone, Copy)]
-#[repr(C)]
-pub struct Memcpy2D {
-    pub from: Side2D,
-    pub to: Side2D,
-    pub width_bytes: u64,
-    pub height: u64,
-}
-
-/// One side of `CUDA_MEMCPY3D`, and of `CUDA_MEMCPY3D_PEER`, which has a context where the other is reserved.
-#[derive(Debug, Clone, Copy)]
-#[repr(C)]
-pub struct Side3D {
-    pub x_bytes: u64,
-    pub y: u64,
-    pub z: u64,
-    pub lod: u64,
-    pub memory_type: u32,
-    pub host: u64,
-    pub device: u64,
-    pub array: u64,
-    pub context: u64,
-    pub pitch: u64,
-    pub height: u64,
-}
-
-#[derive(Debug, Clone, Copy)]
-#[repr(C)]
-pub struct Memcpy3D {
-    pub from: Side3D,
-    pub to: Side3D,
-    pub width_bytes: u64,
-    pub height: u64,
-    pub depth: u64,
 }
 
 /// `CUmemLocation`.

@@ -1,12 +1,13 @@
 //! Memory management: copies.
 
+use farwarp_face::copies::Side;
 use farwarp_face::*;
 
 use crate::driver::context;
-use crate::driver::copy::{Block, Copy, Pace, Shape, Side};
+use crate::driver::copy::{Copy, Pace};
 use crate::driver::edge::{In, Out, Result, api};
 use crate::driver::machine::machine;
-use crate::driver::mirror::{Memcpy2D, Memcpy3D, Side2D, Side3D};
+use crate::driver::mirror::{Memcpy2D, Memcpy3D};
 use crate::driver::stream::resolve;
 
 use Pace::{Asynchronous, Synchronous};
@@ -178,62 +179,10 @@ fn batch(
 }
 
 fn two_dimensional(copy: In<Memcpy2D>, stream: u64, pace: Pace) -> Result {
-    let copy = copy.get()?;
-    let shape = Shape { width: copy.width_bytes, height: copy.height, depth: 1 };
-    let (to, to_side) = block_2d(&copy.to, &shape)?;
-    let (from, from_side) = block_2d(&copy.from, &shape)?;
-    Copy { to, to_side, from, from_side, shape, everywhere: false }.issue(&resolve(stream)?, pace)
-}
-
-fn block_2d(side: &Side2D, shape: &Shape) -> Result<(Block, Side)> {
-    let (base, kind) = base(side.memory_type, side.host, side.device)?;
-    let pitch = row_bytes(side.pitch, side.x_bytes, shape)?;
-    let start = side.y.checked_mul(pitch).and_then(|rows| rows.checked_add(side.x_bytes));
-    let start = start.and_then(|offset| offset.checked_add(base)).ok_or(CUDA_ERROR_INVALID_VALUE)?;
-    Ok((Block { start, pitch, slice: 0 }, kind))
+    Copy::new(copy.get()?.read().ok_or(CUDA_ERROR_INVALID_VALUE)?)?.issue(&resolve(stream)?, pace)
 }
 
 fn three_dimensional(copy: In<Memcpy3D>, stream: u64, pace: Pace, everywhere: bool) -> Result {
-    let copy = copy.get()?;
-    let shape = Shape { width: copy.width_bytes, height: copy.height, depth: copy.depth };
-    let (to, to_side) = block_3d(&copy.to, &shape)?;
-    let (from, from_side) = block_3d(&copy.from, &shape)?;
-    Copy { to, to_side, from, from_side, shape, everywhere }.issue(&resolve(stream)?, pace)
-}
-
-fn block_3d(side: &Side3D, shape: &Shape) -> Result<(Block, Side)> {
-    let (base, kind) = base(side.memory_type, side.host, side.device)?;
-    let pitch = row_bytes(side.pitch, side.x_bytes, shape)?;
-    let rows = if side.height == 0 { shape.height } else { side.height };
-    if side.lod != 0 || (shape.depth > 1 && rows < side.y.saturating_add(shape.height)) {
-        return Err(CUDA_ERROR_INVALID_VALUE);
-    }
-    let start = || {
-        let slice = pitch.checked_mul(rows)?;
-        let offset = side.z.checked_mul(slice)?.checked_add(side.y.checked_mul(pitch)?)?;
-        let start = base.checked_add(offset)?.checked_add(side.x_bytes)?;
-        Some(Block { start, pitch, slice })
-    };
-    Ok((start().ok_or(CUDA_ERROR_INVALID_VALUE)?, kind))
-}
-
-/// A pitch of 0 means rows without a gap.
-fn row_bytes(pitch: u64, x_bytes: u64, shape: &Shape) -> Result<u64> {
-    let needed = x_bytes.checked_add(shape.width).ok_or(CUDA_ERROR_INVALID_VALUE)?;
-    match pitch {
-        0 => Ok(needed),
-        pitch if pitch < needed && shape.height * shape.depth > 1 => Err(CUDA_ERROR_INVALID_VALUE),
-        pitch => Ok(pitch),
-    }
-}
-
-/// `CUmemorytype`. Arrays are not built.
-fn base(memory_type: u32, host: u64, device: u64) -> Result<(u64, Side)> {
-    match memory_type {
-        1 => Ok((host, Host)),
-        2 => Ok((device, Device)),
-        3 => Err(CUDA_ERROR_NOT_SUPPORTED),
-        4 => Ok((device, Unified)),
-        _ => Err(CUDA_ERROR_INVALID_VALUE),
-    }
+    Copy { everywhere, ..Copy::new(copy.get()?.read().ok_or(CUDA_ERROR_INVALID_VALUE)?)? }
+        .issue(&resolve(stream)?, pace)
 }
