@@ -8,7 +8,7 @@ use crate::admission::ServerStatus;
 use crate::codec::{Decode, Encode};
 
 /// The last byte is the version of these messages: whoever reads another one speaks with another build.
-pub const GREETING: [u8; 8] = *b"farwarp\x01";
+pub const GREETING: [u8; 8] = *b"farwarp\x02";
 
 /// The socket in the runtime directory.
 pub const SOCKET_NAME: &str = "agent.sock";
@@ -24,6 +24,9 @@ pub const PROGRESS_EVERY_MS: u64 = 1_000;
 
 /// A longer text in a wish is cut by the client and refused by the agent.
 pub const WISH_BYTES_MAX: usize = 128;
+
+/// The longest path that the kernel takes.
+pub const PATH_BYTES_MAX: usize = 4096;
 
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub enum Request {
@@ -50,6 +53,11 @@ pub struct Wish {
     pub gpu: Option<String>,
     /// The newest wish that names a quiet period sets it for the whole lease.
     pub quiet_ms: Option<u64>,
+    /// [`crate::call::fingerprint`] of the client's build: a server with another table would be of no use to it. The agent that runs
+    /// may be of another build.
+    pub table: u64,
+    /// The `farwarp-server` of the client's build.
+    pub server: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]

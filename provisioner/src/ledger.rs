@@ -23,6 +23,9 @@ pub struct Record {
     pub provider: String,
     /// The GPU that was asked for.
     pub gpu: Option<String>,
+    /// The table of driver functions that its server has.
+    #[serde(default)]
+    pub table: u64,
     pub offer: Offer,
     pub order: Order,
     pub rules: Rules,

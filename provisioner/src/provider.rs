@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use farwarp_protocol::ticket::Ticket;
@@ -84,6 +85,9 @@ pub struct Order {
     /// Where the provider can end the machine by itself, it does so after this long.
     pub lifetime: Option<Duration>,
     pub environment: BTreeMap<String, String>,
+    /// The server's program on this machine: that of the client's build, where it says which that is.
+    #[serde(default)]
+    pub server: Option<PathBuf>,
 }
 
 /// What a provider calls one machine.

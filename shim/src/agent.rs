@@ -5,6 +5,7 @@
 use crate::{settings, state};
 use farwarp_agent_client::{Client, ClientError, Paths, Starter};
 use farwarp_protocol::agent::{WISH_BYTES_MAX, Wish};
+use farwarp_protocol::call::fingerprint;
 use farwarp_protocol::ticket::{Ticket, TicketError};
 use std::ffi::OsString;
 use std::os::fd::RawFd;
@@ -60,21 +61,27 @@ pub fn lease(say: &mut dyn FnMut(&str)) -> Result<Lease, AgentError> {
     if state::is_set_uid() {
         return Err(AgentError::SetUid);
     }
-    let wish = wish()?;
     let starter = starter().ok_or(AgentError::Homeless)?;
+    let wish = wish(&starter)?;
     let paths = Paths::from_env(|name| std::env::var_os(name));
     let inner = Client::obtain(&paths, &starter, &program_name(), &wish, say).map_err(AgentError::Client)?;
     let ticket = inner.ready.ticket.parse().map_err(AgentError::Ticket)?;
     Ok(Lease { inner, ticket })
 }
 
-fn wish() -> Result<Wish, AgentError> {
+fn wish(starter: &Starter) -> Result<Wish, AgentError> {
     let quiet_ms = match settings::trusted("FARWARP_QUIET_AFTER") {
         Some(text) => Some(farwarp_agent_client::milliseconds(&text).ok_or(AgentError::Quiet(text))?),
         None => None,
     };
     let short = |name| settings::trusted(name).filter(|value| value.len() <= WISH_BYTES_MAX);
-    Ok(Wish { provider: short("FARWARP_PROVIDER"), gpu: short("FARWARP_GPU"), quiet_ms })
+    Ok(Wish {
+        provider: short("FARWARP_PROVIDER"),
+        gpu: short("FARWARP_GPU"),
+        quiet_ms,
+        table: fingerprint(),
+        server: starter.server(),
+    })
 }
 
 fn starter() -> Option<Starter> {

@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use farwarp_protocol::agent::{AgentStatus, Ready, Reply, Request, Wish};
+use farwarp_protocol::agent::{AgentStatus, PATH_BYTES_MAX, Ready, Reply, Request, Wish};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::detach::{self, Program};
@@ -72,6 +72,13 @@ impl Starter {
 
     pub fn new(program: PathBuf) -> Self {
         Self { program, environment: detach::clean_environment() }
+    }
+
+    /// The server that belongs to the same build, for a wish.
+    pub fn server(&self) -> Option<String> {
+        let server = self.program.with_file_name("farwarp-server");
+        let there = server.is_absolute() && server.as_os_str().len() <= PATH_BYTES_MAX && server.is_file();
+        if there { server.into_os_string().into_string().ok() } else { None }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Serves one connection: hears the request and answers it, however long that takes.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -177,8 +178,9 @@ impl Agent {
         let profile = config.profile_for(wish)?;
         let _alone = self.board.alone_in_opening();
         let fits = |seat: &&Seat| {
-            let Record { provider, gpu, .. } = &seat.record;
-            *provider == profile.provider && *gpu == profile.gpu && seat.is_promising()
+            let Record { provider, gpu, table, .. } = &seat.record;
+            let wanted = *provider == profile.provider && *gpu == profile.gpu && *table == wish.table;
+            wanted && seat.is_promising()
         };
         {
             let inner = self.board.lock();
@@ -189,10 +191,10 @@ impl Agent {
                 return Err(OpenError::TooMany);
             }
         }
-        Ok((self.open(&config, &profile)?, true))
+        Ok((self.open(&config, &profile, wish)?, true))
     }
 
-    fn open(self: &Arc<Self>, config: &Config, profile: &Profile) -> Result<String, OpenError> {
+    fn open(self: &Arc<Self>, config: &Config, profile: &Profile, wish: &Wish) -> Result<String, OpenError> {
         let tools = self.tools(&profile.provider, config)?;
         let need = Need { gpu: profile.gpu.clone(), ..Need::default() };
         let provider = || profile.provider.clone();
@@ -202,14 +204,20 @@ impl Agent {
             .map_err(|error| OpenError::Provider { provider: provider(), error })?;
         let offer =
             offers.into_iter().next().ok_or_else(|| OpenError::NothingFits { provider: provider() })?;
-        let record = self.record(config, profile, offer)?;
+        let record = self.record(config, profile, wish, offer)?;
         let id = record.id.clone();
         // The intent is on disk before anything is asked of the provider.
         self.keep(Keeper::open(record, tools)?);
         Ok(id)
     }
 
-    fn record(&self, config: &Config, profile: &Profile, offer: Offer) -> Result<Record, OpenError> {
+    fn record(
+        &self,
+        config: &Config,
+        profile: &Profile,
+        wish: &Wish,
+        offer: Offer,
+    ) -> Result<Record, OpenError> {
         let id = new_id().map_err(OpenError::Name)?;
         let terms = &config.provider.local;
         let order = Order {
@@ -219,11 +227,13 @@ impl Agent {
             resume_grace: Duration::from_millis(terms.resume_grace),
             lifetime: None,
             environment: Default::default(),
+            server: wish.server.as_ref().map(PathBuf::from),
         };
         Ok(Record {
             id,
             provider: profile.provider.clone(),
             gpu: profile.gpu.clone(),
+            table: wish.table,
             offer,
             order,
             rules: profile.rules(terms.boot_timeout),

@@ -13,7 +13,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use farwarp_agent_client::milliseconds;
+use farwarp_agent_client::{Starter, milliseconds};
 use farwarp_protocol::agent::Wish;
 
 /// Runs CUDA programs on a machine without a GPU.
@@ -84,6 +84,8 @@ impl Wanted {
             provider: self.provider.clone().or_else(|| variable("FARWARP_PROVIDER")),
             gpu: self.gpu.clone().or_else(|| variable("FARWARP_GPU")),
             quiet_ms,
+            table: farwarp_protocol::call::fingerprint(),
+            server: Starter::new(std::env::current_exe()?).server(),
         })
     }
 }

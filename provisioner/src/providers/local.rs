@@ -41,15 +41,18 @@ pub struct Places {
 
 pub struct Local {
     places: Places,
+    /// The server that the configuration names, which comes before any other.
+    configured: Option<PathBuf>,
     driver: Option<PathBuf>,
 }
 
 impl Local {
-    pub fn new(mut places: Places, config: &config::Local) -> Self {
-        if let Some(server) = &config.server {
-            places.server.clone_from(server);
-        }
-        Self { places, driver: config.driver.clone() }
+    pub fn new(places: Places, config: &config::Local) -> Self {
+        Self { places, configured: config.server.clone(), driver: config.driver.clone() }
+    }
+
+    fn server<'a>(&'a self, order: &'a Order) -> &'a Path {
+        self.configured.as_ref().or(order.server.as_ref()).unwrap_or(&self.places.server)
     }
 
     fn arguments(&self, order: &Order, ticket: &Path) -> Vec<OsString> {
@@ -108,9 +111,6 @@ impl Provider for Local {
             let why = format!("provider 'local' has what this machine has; it cannot be asked for '{gpu}'");
             return Err(ProviderError::Refused(why));
         }
-        if !self.places.server.is_file() {
-            return Err(ProviderError::Refused(format!("{} is missing", self.places.server.display())));
-        }
         Ok(vec![Offer {
             id: NAME.into(),
             description: "this machine".into(),
@@ -120,6 +120,10 @@ impl Provider for Local {
     }
 
     fn create(&self, _offer: &Offer, order: &Order) -> Result<RemoteId, ProviderError> {
+        let server = self.server(order);
+        if !server.is_file() {
+            return Err(ProviderError::Refused(format!("{} is missing", server.display())));
+        }
         let ticket = self.ticket_path(&order.tag.lease);
         let log = self.log_path(&order.tag.lease);
         let output = prepare(&ticket, &log)
@@ -129,13 +133,13 @@ impl Provider for Local {
         environment.push((TAG_VARIABLE.into(), order.tag.to_string().into()));
         let arguments = self.arguments(order, &ticket);
         let program = Program {
-            path: &self.places.server,
+            path: server,
             arguments: &arguments,
             environment: &environment,
             output: Some(output.as_fd()),
         };
         let pid = detach::start(&program)
-            .map_err(|error| ProviderError::Refused(format!("{}: {error}", self.places.server.display())))?;
+            .map_err(|error| ProviderError::Refused(format!("{}: {error}", server.display())))?;
         // A server that has ended already is found ended by the first poll.
         let start_ticks = Process::of(pid).map_or(0, |process| process.start_ticks);
         Ok(LocalId { lease: order.tag.lease.clone(), process: Process { pid, start_ticks } }.to_remote())

@@ -214,6 +214,7 @@ pub fn record(id: &str, owner: &Owner, clock: &dyn Clock) -> Record {
         id: id.into(),
         provider: "cloud".into(),
         gpu: None,
+        table: 0,
         offer: offer(),
         order: Order {
             tag: Tag { owner: owner.clone(), lease: id.into() },
@@ -222,6 +223,7 @@ pub fn record(id: &str, owner: &Owner, clock: &dyn Clock) -> Record {
             resume_grace: Duration::from_secs(2),
             lifetime: None,
             environment: BTreeMap::new(),
+            server: None,
         },
         rules: Profile::default().rules(30_000),
         state: State::Intent,

@@ -9,6 +9,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::house::{House, eventually};
+use farwarp_protocol::agent::Wish;
 use farwarp_provisioner::process::Process;
 use rustix::process::Signal;
 
@@ -32,6 +33,27 @@ fn twenty_that_come_at_once_get_one_agent_and_one_server() {
     assert_eq!(answers.iter().filter(|answer| answer["started"] == true).count(), 1);
     assert_eq!(house.agents().len(), 1);
     assert_eq!(house.servers().len(), 1);
+}
+
+#[test]
+fn a_program_of_another_build_gets_a_server_of_its_own_build_from_the_same_agent() {
+    let (house, newer) = (House::new(), House::new());
+    let ours = house.lease_for(Wish { table: 1, ..Wish::default() });
+    // The older build is gone from the disk, as after an update; its agent still runs.
+    fs::remove_file(house.server()).unwrap();
+    let server = newer.server().to_str().unwrap().to_owned();
+    let theirs = house.lease_for(Wish { table: 2, server: Some(server), ..Wish::default() });
+    let again = house.lease_for(Wish { table: 2, ..Wish::default() });
+    assert_ne!(ours.ready.ticket, theirs.ready.ticket);
+    assert_eq!(theirs.ready.ticket, again.ready.ticket);
+    assert_eq!(house.agents().len(), 1);
+    let programs: BTreeSet<_> = house
+        .servers()
+        .iter()
+        .map(|server| fs::read_link(format!("/proc/{}/exe", server.pid)).unwrap())
+        .collect();
+    assert_eq!(programs.len(), 2);
+    assert!(programs.contains(&newer.server()), "{programs:?}");
 }
 
 #[test]

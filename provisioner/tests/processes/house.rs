@@ -35,7 +35,7 @@ impl House {
         self.dir.path().join("bin/farwarp")
     }
 
-    fn server(&self) -> PathBuf {
+    pub fn server(&self) -> PathBuf {
         self.dir.path().join("bin/farwarp-server")
     }
 
@@ -82,6 +82,10 @@ impl House {
 
     /// What the shim of this very process would hold.
     pub fn lease(&self) -> Lease {
+        self.lease_for(Wish { quiet_ms: Some(60_000), ..Wish::default() })
+    }
+
+    pub fn lease_for(&self, wish: Wish) -> Lease {
         let places = [
             ("FARWARP_RUNTIME", self.runtime()),
             ("FARWARP_STATE", self.state()),
@@ -89,7 +93,6 @@ impl House {
         ];
         let paths =
             Paths::from_env(|name| places.iter().find(|(n, _)| *n == name).map(|(_, path)| path.into()));
-        let wish = Wish { quiet_ms: Some(60_000), ..Wish::default() };
         Client::obtain(&paths, &Starter::new(self.command()), "a-test", &wish, &mut |_| {}).unwrap()
     }
 
