@@ -153,6 +153,38 @@ pub struct Loaded {
     pub error_log: String,
 }
 
+/// `cuLinkAddData`: the upload is the input.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct LinkAdd {
+    pub link: Id,
+    pub upload: u64,
+    /// `CUjitInputType`.
+    pub kind: u32,
+    /// For messages; empty where the program gave none.
+    pub name: String,
+    pub jit: JitOptions,
+}
+
+/// What a link has to say. The logs come also with a failure; a piece of what was made may follow.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub struct LinkOutput {
+    /// All that was made.
+    pub bytes: u64,
+    pub info_log: String,
+    pub error_log: String,
+}
+
+/// `cuOccupancyMaxPotentialBlockSizeWithFlags`; answered by the grid's and the block's size.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct PotentialBlockSize {
+    pub function: Id,
+    /// What the program's function said for each size of block; empty where there is none.
+    pub shared_bytes_by_block: Vec<(i32, u64)>,
+    pub shared_bytes: u64,
+    pub limit: i32,
+    pub flags: u32,
+}
+
 /// Where each parameter of a kernel lies in its parameter buffer: (offset, size) in bytes, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Layout {
@@ -310,6 +342,53 @@ pub struct Allocate {
 pub struct HostCall {
     pub stream: u64,
     pub token: u64,
+}
+
+/// Attributes of streams that cross, all of them plain values: access policy window, synchronization policy, priority, and the
+/// two about memory synchronization domains.
+pub const STREAM_ATTRIBUTES: &[u32] = &[STREAM_WINDOW, 3, STREAM_PRIORITY, 9, 10];
+pub const STREAM_WINDOW: u32 = 1;
+pub const STREAM_PRIORITY: u32 = 8;
+
+/// `cuStreamSetAttribute`.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct StreamAttribute {
+    pub stream: u64,
+    pub attribute: u32,
+    pub value: [u8; 64],
+}
+
+/// The range that an access policy window is about: it begins with an address and a length.
+pub fn window_of(value: &[u8; 64]) -> (u64, u64) {
+    let word = |at: usize| u64::from_ne_bytes(std::array::from_fn(|index| value[at + index]));
+    (word(0), word(8))
+}
+
+/// Operations of one batch: CUDA takes no more.
+pub const BATCH_MAX: u32 = 256;
+
+/// One of `cuStreamBatchMemOp`'s operations.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct MemoryOperation {
+    /// `CUstreamBatchMemOpType`.
+    pub operation: u32,
+    pub address: u64,
+    pub value: u64,
+    pub flags: u32,
+}
+
+impl MemoryOperation {
+    pub const ATOMIC_REDUCTION: u32 = 8;
+
+    /// Bytes of the word that it waits for or writes; zero where it names no memory, nothing where it is not known.
+    pub fn width(&self) -> Option<u64> {
+        match self.operation {
+            1 | 2 => Some(4),
+            4 | 5 => Some(8),
+            3 | 6 => Some(0),
+            _ => None,
+        }
+    }
 }
 
 /// What both sides must agree on: every row's name, word and arguments, and the operations that are our own.

@@ -15,12 +15,18 @@ pub enum ObjectKind {
     Function = 5,
     Library = 6,
     Kernel = 7,
+    /// A link under way: `CUlinkState`.
+    LinkState = 20,
+    /// A pool of stream-ordered memory.
+    MemPool = 21,
+    /// Physical memory without an address.
+    AllocationHandle = 22,
 }
 
 impl ObjectKind {
     fn from_number(number: u8) -> Option<ObjectKind> {
         use ObjectKind::*;
-        [Context, Stream, Event, Module, Function, Library, Kernel]
+        [Context, Stream, Event, Module, Function, Library, Kernel, LinkState, MemPool, AllocationHandle]
             .into_iter()
             .find(|kind| *kind as u8 == number)
     }

@@ -105,13 +105,15 @@ macro_rules! handles {
     )*};
 }
 
-handles!(Context, Event, Module, Function, Library, Kernel);
+handles!(Context, Event, Module, Function, Library, Kernel, LinkState, MemPool, AllocationHandle);
 
 kinds! {
     /// A stream: an id, or one of CUDA's default streams.
     Stream = u64;
     /// A function, or a kernel where CUDA takes one for it.
     Launchable = u64;
+    /// A green context.
+    GreenCtx = u64;
     /// A graph.
     Graph = u64;
     /// A node of a graph.

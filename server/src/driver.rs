@@ -1,6 +1,7 @@
 //! The driver library, loaded by absolute path: NVIDIA's or the software GPU's, through the same code.
 #![allow(unsafe_code)] // loads a library and calls its functions.
 
+use farwarp_protocol::call::MemoryOperation;
 use farwarp_protocol::error::{CUDA_ERROR_NOT_SUPPORTED, Code};
 use libloading::Library;
 use std::ffi::{CString, c_char, c_void};
@@ -124,6 +125,23 @@ driver! {
     fn cuFuncGetName(name: *mut *const c_char, function: u64);
     fn cuFuncGetParamInfo(function: u64, index: usize, offset: *mut usize, bytes: *mut usize);
     fn cuFuncGetAttribute(value: *mut i32, which: u32, function: u64);
+    fn cuLinkCreate_v2(count: u32, options: *mut u32, values: *mut *mut c_void, link: *mut u64);
+    fn cuLinkAddData_v2(
+        link: u64, kind: u32, data: *mut c_void, bytes: usize, name: *const c_char, count: u32, options: *mut u32,
+        values: *mut *mut c_void,
+    );
+    fn cuLinkComplete(link: u64, image: *mut *mut c_void, bytes: *mut usize);
+    fn cuLinkDestroy(link: u64);
+    fn cuOccupancyMaxPotentialBlockSizeWithFlags(
+        grid: *mut i32, block: *mut i32, function: u64, shared_bytes_of: Option<extern "C" fn(i32) -> usize>, shared_bytes: usize,
+        limit: i32, flags: u32,
+    );
+    fn cuOccupancyMaxPotentialClusterSize(size: *mut i32, function: u64, config: *const LaunchConfig);
+    fn cuOccupancyMaxActiveClusters(count: *mut i32, function: u64, config: *const LaunchConfig);
+    fn cuStreamGetAttribute(stream: u64, attribute: u32, value: *mut [u8; 64]);
+    fn cuStreamSetAttribute(stream: u64, attribute: u32, value: *const [u8; 64]);
+    fn cuStreamCopyAttributes(to: u64, from: u64);
+    fn cuStreamBatchMemOp_v2(stream: u64, count: u32, list: *const MemOp, flags: u32);
     fn cuLaunchKernelEx(config: *const LaunchConfig, function: u64, params: *mut *mut c_void, extra: *mut *mut c_void);
 }
 
@@ -192,12 +210,35 @@ pub struct LaunchAttribute {
     pub value: [u8; 64],
 }
 
+/// `CUstreamBatchMemOpParams` as a wait or a write; the others are its first two numbers alone.
+#[repr(C)]
+pub struct MemOp {
+    operation: u32,
+    flags_if_bare: u32,
+    address: u64,
+    value: u64,
+    flags: u32,
+    padding: u32,
+    /// Where a driver would write an alias of the address; it is told of none.
+    alias: u64,
+    room: u64,
+}
+
+impl MemOp {
+    pub fn new(operation: &MemoryOperation, bare: bool) -> MemOp {
+        let MemoryOperation { operation, address, value, flags } = *operation;
+        let flags_if_bare = if bare { flags } else { 0 };
+        MemOp { operation, flags_if_bare, address, value, flags, padding: 0, alias: 0, room: 0 }
+    }
+}
+
 const _: () = {
     use cudarc::driver::sys;
     assert!(size_of::<AllocationProperties>() == size_of::<sys::CUmemAllocationProp>());
     assert!(size_of::<Access>() == size_of::<sys::CUmemAccessDesc>());
     assert!(size_of::<Memcpy3D>() == size_of::<sys::CUDA_MEMCPY3D>());
     assert!(size_of::<Memcpy3D>() == size_of::<sys::CUDA_MEMCPY3D_PEER>());
+    assert!(size_of::<MemOp>() == size_of::<sys::CUstreamBatchMemOpParams>());
     assert!(size_of::<LaunchConfig>() == size_of::<sys::CUlaunchConfig>());
     assert!(size_of::<LaunchAttribute>() == size_of::<sys::CUlaunchAttribute>());
 };

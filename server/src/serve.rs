@@ -40,12 +40,12 @@ fn handlers() -> HashMap<u32, Handler> {
         (deny $name:ident) => {};
     }
     farwarp_protocol::for_each_chapter! { insert }
-    handlers.extend(BY_HAND);
+    handlers.extend(BY_HAND.iter().copied());
     handlers
 }
 
 /// Operations that are our own, and the rows by hand that keep their name on the wire.
-const BY_HAND: [(u32, Handler); 31] = [
+const BY_HAND: &[(u32, Handler)] = &[
     (call::THREAD_GONE, by_hand::thread_gone),
     (call::CONTEXT_NEW, by_hand::context_new),
     (call::CONTEXT_GONE, by_hand::context_gone),
@@ -73,6 +73,17 @@ const BY_HAND: [(u32, Handler); 31] = [
     (call::FREE, by_hand::free),
     (call::HOST_CALL, by_hand::host_call),
     (call::HOST_CALL_DONE, by_hand::host_call_done),
+    (op("cuLinkCreate_v2"), by_hand::link_create),
+    (op("cuLinkAddData_v2"), by_hand::link_add),
+    (op("cuLinkComplete"), by_hand::link_complete),
+    (op("cuLinkDestroy"), by_hand::link_destroy),
+    (op("cuOccupancyMaxPotentialBlockSizeWithFlags"), by_hand::potential_block_size),
+    (op("cuOccupancyMaxPotentialClusterSize"), by_hand::potential_cluster_size),
+    (op("cuOccupancyMaxActiveClusters"), by_hand::active_clusters),
+    (op("cuStreamGetAttribute"), by_hand::stream_get_attribute),
+    (op("cuStreamSetAttribute"), by_hand::stream_set_attribute),
+    (op("cuStreamCopyAttributes"), by_hand::stream_copy_attributes),
+    (op("cuStreamBatchMemOp_v2"), by_hand::batch_memory_operations),
     (op("cuStreamCreateWithPriority"), by_hand::stream_create),
     (op("cuStreamDestroy_v2"), by_hand::stream_destroy),
     (op("cuEventCreate"), by_hand::event_create),

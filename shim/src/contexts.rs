@@ -23,6 +23,8 @@ pub struct Context {
     pub api_version: u32,
     /// CUDA's own number of a context, never given twice in a process.
     pub number: u64,
+    /// How often it must be detached before it goes, if it is to go that way.
+    pub attached: u32,
 }
 
 pub struct Primary {
@@ -54,7 +56,15 @@ impl Contexts {
         let number = self.next_number;
         self.next_number += 1;
         self.contexts
-            .insert(Context { device, flags, primary, active: !primary, api_version: API_VERSION, number })
+            .insert(Context {
+                device,
+                flags,
+                primary,
+                active: !primary,
+                api_version: API_VERSION,
+                number,
+                attached: 1,
+            })
             .ok_or(CUDA_ERROR_OUT_OF_MEMORY)
     }
 
@@ -69,6 +79,10 @@ impl Contexts {
             Some(found) if found.active => Ok(found),
             _ => Err(CUDA_ERROR_CONTEXT_IS_DESTROYED),
         }
+    }
+
+    pub fn get_mut(&mut self, context: Id) -> Result<&mut Context, Code> {
+        self.contexts.get_mut(context).ok_or(CUDA_ERROR_INVALID_CONTEXT)
     }
 
     pub fn destroy(&mut self, context: Id) -> Option<Context> {

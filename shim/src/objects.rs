@@ -1,6 +1,7 @@
 //! What the shim remembers of the objects that the program made, so that it can check handles and answer questions
 //! about them without asking.
 
+use crate::by_hand::Options;
 use farwarp_protocol::call::{Attributes, Layout};
 use farwarp_protocol::error::{CUDA_ERROR_INVALID_HANDLE, CUDA_ERROR_OUT_OF_MEMORY, Code};
 use farwarp_protocol::handle::{Id, ObjectKind, Slab};
@@ -15,6 +16,7 @@ pub struct Objects {
     pub libraries: Slab<Library>,
     pub functions: Slab<Function>,
     pub kernels: Slab<Kernel>,
+    pub links: Slab<Link>,
     /// CUDA never gives two streams of a process the same number.
     next_stream_number: u64,
 }
@@ -61,6 +63,29 @@ pub struct Function {
     pub name: CString,
     pub layout: Arc<Layout>,
     pub attributes: Option<Attributes>,
+    pub prepared: Prepared,
+}
+
+/// A link under way, and the logs that its maker wants.
+pub struct Link {
+    pub context: Id,
+    pub options: Options,
+    /// What the linker made; the program reads it until it destroys the link.
+    pub output: Option<Vec<u8>>,
+}
+
+/// What cuFuncSet… and cuParamSet… have prepared for the next launch of a function.
+#[derive(Clone)]
+pub struct Prepared {
+    pub block: [u32; 3],
+    pub shared_bytes: u32,
+    pub params: Vec<u8>,
+}
+
+impl Default for Prepared {
+    fn default() -> Prepared {
+        Prepared { block: [1; 3], shared_bytes: 0, params: Vec::new() }
+    }
 }
 
 pub struct Kernel {
@@ -81,6 +106,7 @@ impl Objects {
             libraries: Slab::new(ObjectKind::Library),
             functions: Slab::new(ObjectKind::Function),
             kernels: Slab::new(ObjectKind::Kernel),
+            links: Slab::new(ObjectKind::LinkState),
             next_stream_number: 1,
         }
     }
@@ -95,6 +121,7 @@ impl Objects {
     pub fn context_gone(&mut self, context: Id) {
         self.streams.remove_where(|stream| stream.context == context);
         self.events.remove_where(|event| event.context == context);
+        self.links.remove_where(|link| link.context == context);
         for module in self.modules.remove_where(|module| module.context == context) {
             self.functions.remove_where(|function| function.module == module);
         }

@@ -95,6 +95,16 @@ macro_rules! handles {
     )*};
 }
 
+/// A context, which must be alive.
+impl Travel for Context {
+    fn send(value: u64, _length: usize, call: &mut Outgoing) -> Result<(), Code> {
+        call.shim.contexts().get(Id(value))?;
+        call.shim.contexts().active(Id(value))?;
+        encode_onto(&value, &mut call.body);
+        Ok(())
+    }
+}
+
 handles!(Event in events, Function in functions, Kernel in kernels);
 
 /// A device's ordinal, as the server counts them.

@@ -42,7 +42,7 @@ macro_rules! context_management { ($then:ident) => { $then! {
     /// The flags of the current context.
     #[since(7000)] here fn cuCtxGetFlags(flags: Out<u32>);
     /// Sets the flags of the current context.
-    #[since(12010)] deny fn cuCtxSetFlags(flags: u32);
+    #[since(12010)] here fn cuCtxSetFlags(flags: u32);
     /// A number that no other context of the process ever had.
     #[since(12000)] here fn cuCtxGetId(ctx: Option<Context>, ctxId: Out<u64>);
     /// Waits for all work of a context.
@@ -64,18 +64,18 @@ macro_rules! context_management { ($then:ident) => { $then! {
     /// Makes all persisting lines of the L2 cache ordinary again.
     #[since(11000)] ask fn cuCtxResetPersistingL2Cache();
     /// How the current context is limited.
-    #[since(11040)] deny fn cuCtxGetExecAffinity(pExecAffinity: Out<Struct<CUexecAffinityParam>>, type_: Enum<CUexecAffinityType>);
+    #[since(11040)] here fn cuCtxGetExecAffinity(pExecAffinity: Out<Struct<CUexecAffinityParam>>, type_: Enum<CUexecAffinityType>);
     /// Records all work of a context in an event.
-    #[since(12050)] deny fn cuCtxRecordEvent(hCtx: Context, hEvent: Event);
+    #[since(12050)] ask fn cuCtxRecordEvent(hCtx: Context, hEvent: Event);
     /// Makes all later work of a context wait for an event.
-    #[since(12050)] deny fn cuCtxWaitEvent(hCtx: Context, hEvent: Event);
+    #[since(12050)] ask fn cuCtxWaitEvent(hCtx: Context, hEvent: Event);
 
     // Deprecated.
 
     /// Takes a reference on the current context.
-    #[since(2000)] deny fn cuCtxAttach(pctx: Out<Context>, flags: u32);
+    #[since(2000)] here fn cuCtxAttach(pctx: Out<Context>, flags: u32);
     /// Gives a reference on a context back.
-    #[since(2000)] deny fn cuCtxDetach(ctx: Context);
+    #[since(2000)] hand fn cuCtxDetach(ctx: Context); // the shim keeps contexts and each thread's stack of them
     /// The width of the current context's shared memory banks.
     #[since(4020)] ask fn cuCtxGetSharedMemConfig(pConfig: Out<Enum<CUsharedconfig>>);
     /// Sets the width of the current context's shared memory banks.

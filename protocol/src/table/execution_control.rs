@@ -25,7 +25,7 @@ macro_rules! execution_control { ($then:ident) => { $then! {
     /// Whether a lazily loaded function is there yet.
     #[since(12040)] here fn cuFuncIsLoaded(state: Out<Enum<CUfunctionLoadingState>>, function: Function);
     /// Loads a lazily loaded function now.
-    #[since(12040)] deny fn cuFuncLoad(function: Function);
+    #[since(12040)] ask fn cuFuncLoad(function: Function);
     /// Launches a kernel.
     #[since(4000)] hand fn cuLaunchKernel | cuLaunchKernel_ptsz ( // the parameters' layout comes from the function
         f: Launchable, gridDimX: u32, gridDimY: u32, gridDimZ: u32, blockDimX: u32, blockDimY: u32, blockDimZ: u32, sharedMemBytes: u32,
@@ -52,23 +52,23 @@ macro_rules! execution_control { ($then:ident) => { $then! {
     // Deprecated.
 
     /// Sets the block of the launch that comes next.
-    #[since(2000)] deny fn cuFuncSetBlockShape(hfunc: Function, x: i32, y: i32, z: i32);
+    #[since(2000)] here fn cuFuncSetBlockShape(hfunc: Function, x: i32, y: i32, z: i32);
     /// Sets the shared memory of the launch that comes next.
-    #[since(2000)] deny fn cuFuncSetSharedSize(hfunc: Function, bytes: u32);
+    #[since(2000)] here fn cuFuncSetSharedSize(hfunc: Function, bytes: u32);
     /// Sets the size of the parameters of the launch that comes next.
-    #[since(2000)] deny fn cuParamSetSize(hfunc: Function, numbytes: u32);
+    #[since(2000)] here fn cuParamSetSize(hfunc: Function, numbytes: u32);
     /// Sets an integer parameter of the launch that comes next.
-    #[since(2000)] deny fn cuParamSeti(hfunc: Function, offset: i32, value: u32);
+    #[since(2000)] here fn cuParamSeti(hfunc: Function, offset: i32, value: u32);
     /// Sets a float parameter of the launch that comes next.
-    #[since(2000)] deny fn cuParamSetf(hfunc: Function, offset: i32, value: f32);
+    #[since(2000)] here fn cuParamSetf(hfunc: Function, offset: i32, value: f32);
     /// Sets parameter bytes of the launch that comes next.
-    #[since(2000)] deny fn cuParamSetv(hfunc: Function, offset: i32, ptr: In<Bytes>[numbytes as usize], numbytes: u32);
+    #[since(2000)] here fn cuParamSetv(hfunc: Function, offset: i32, ptr: In<Bytes>[numbytes as usize], numbytes: u32);
     /// Launches one block of what cuFuncSet… and cuParamSet… prepared.
-    #[since(2000)] deny fn cuLaunch(f: Function);
+    #[since(2000)] hand fn cuLaunch(f: Function); // what was prepared is kept in the shim
     /// Launches a grid of what cuFuncSet… and cuParamSet… prepared.
-    #[since(2000)] deny fn cuLaunchGrid(f: Function, grid_width: i32, grid_height: i32);
+    #[since(2000)] hand fn cuLaunchGrid(f: Function, grid_width: i32, grid_height: i32); // what was prepared is kept in the shim
     /// Launches a grid of what cuFuncSet… and cuParamSet… prepared, in stream order.
-    #[since(2000)] deny fn cuLaunchGridAsync(f: Function, grid_width: i32, grid_height: i32, hStream: Stream);
+    #[since(2000)] hand fn cuLaunchGridAsync(f: Function, grid_width: i32, grid_height: i32, hStream: Stream); // what was prepared is kept in the shim
     /// Launches a cooperative kernel on several devices.
     #[since(9000)] deny fn cuLaunchCooperativeKernelMultiDevice(
         launchParamsList: In<Struct<CUDA_LAUNCH_PARAMS>>[numDevices as usize], numDevices: u32, flags: u32,
@@ -76,5 +76,5 @@ macro_rules! execution_control { ($then:ident) => { $then! {
     /// Makes a texture reference known to the launch that comes next.
     #[since(2000)] deny fn cuParamSetTexRef(hfunc: Function, texunit: i32, hTexRef: TexRef);
     /// Sets the width of a function's shared memory banks.
-    #[since(4020)] deny fn cuFuncSetSharedMemConfig(hfunc: Function, config: Enum<CUsharedconfig>);
+    #[since(4020)] ask fn cuFuncSetSharedMemConfig(hfunc: Function, config: Enum<CUsharedconfig>);
 } } }

@@ -36,7 +36,7 @@ macro_rules! green_contexts { ($then:ident) => { $then! {
     /// Makes all later work of a green context wait for an event.
     #[since(12040)] deny fn cuGreenCtxWaitEvent(hCtx: GreenCtx, hEvent: Event);
     /// The green context of a stream.
-    #[since(12040)] deny fn cuStreamGetGreenCtx(hStream: Stream, phCtx: Out<GreenCtx>);
+    #[since(12040)] here fn cuStreamGetGreenCtx(hStream: Stream, phCtx: Out<GreenCtx>);
     /// Creates a stream in a green context.
     #[since(12050)] deny fn cuGreenCtxStreamCreate(phStream: Out<Stream> = new in greenCtx, greenCtx: GreenCtx, flags: u32, priority: i32);
     /// A number that no other green context of the process ever had.

@@ -36,39 +36,39 @@ macro_rules! module_management { ($then:ident) => { $then! {
     /// The address and size of a module's variable, in 32-bit sizes.
     #[since(2000)] deny fn cuModuleGetGlobal(dptr: Option<Out<DevPtrV1>> = new in hmod, bytes: Option<Out<u32>>, hmod: Module, name: In<Text>);
     /// Begins to link.
-    #[since(6050)] deny fn cuLinkCreate_v2(
+    #[since(6050)] hand fn cuLinkCreate_v2( // inputs go up in pieces, and the result stays here
         numOptions: u32, options: Option<In<Enum<CUjit_option>>>[numOptions as usize],
         optionValues: Option<In<HostPtr>>[numOptions as usize], stateOut: Out<LinkState> = new,
     );
     /// Begins to link, as before CUDA 6.5.
-    #[since(5050)] deny fn cuLinkCreate(
+    #[since(5050)] hand fn cuLinkCreate( // inputs go up in pieces, and the result stays here
         numOptions: u32, options: Option<In<Enum<CUjit_option>>>[numOptions as usize],
         optionValues: Option<In<HostPtr>>[numOptions as usize], stateOut: Out<LinkState> = new,
     );
     /// Adds an image in memory to what is linked.
-    #[since(6050)] deny fn cuLinkAddData_v2(
+    #[since(6050)] hand fn cuLinkAddData_v2( // inputs go up in pieces, and the result stays here
         state: LinkState, type_: Enum<CUjitInputType>, data: In<Bytes>[size], size: usize, name: Option<In<Text>>, numOptions: u32,
         options: Option<In<Enum<CUjit_option>>>[numOptions as usize], optionValues: Option<In<HostPtr>>[numOptions as usize],
     );
     /// Adds an image in memory to what is linked, as before CUDA 6.5.
-    #[since(5050)] deny fn cuLinkAddData(
+    #[since(5050)] hand fn cuLinkAddData( // inputs go up in pieces, and the result stays here
         state: LinkState, type_: Enum<CUjitInputType>, data: In<Bytes>[size], size: usize, name: Option<In<Text>>, numOptions: u32,
         options: Option<In<Enum<CUjit_option>>>[numOptions as usize], optionValues: Option<In<HostPtr>>[numOptions as usize],
     );
     /// Adds an image in a file to what is linked.
-    #[since(6050)] deny fn cuLinkAddFile_v2(
+    #[since(6050)] hand fn cuLinkAddFile_v2( // inputs go up in pieces, and the result stays here
         state: LinkState, type_: Enum<CUjitInputType>, path: In<Path>, numOptions: u32,
         options: Option<In<Enum<CUjit_option>>>[numOptions as usize], optionValues: Option<In<HostPtr>>[numOptions as usize],
     );
     /// Adds an image in a file to what is linked, as before CUDA 6.5.
-    #[since(5050)] deny fn cuLinkAddFile(
+    #[since(5050)] hand fn cuLinkAddFile( // inputs go up in pieces, and the result stays here
         state: LinkState, type_: Enum<CUjitInputType>, path: In<Path>, numOptions: u32,
         options: Option<In<Enum<CUjit_option>>>[numOptions as usize], optionValues: Option<In<HostPtr>>[numOptions as usize],
     );
     /// Links, and lends the cubin for as long as the link lives.
-    #[since(5050)] deny fn cuLinkComplete(state: LinkState, cubinOut: Out<HostPtr>, sizeOut: Option<Out<usize>>);
+    #[since(5050)] hand fn cuLinkComplete(state: LinkState, cubinOut: Out<HostPtr>, sizeOut: Option<Out<usize>>); // inputs go up in pieces, and the result stays here
     /// Ends a link, and takes its cubin back.
-    #[since(5050)] deny fn cuLinkDestroy(state: LinkState = gone);
+    #[since(5050)] hand fn cuLinkDestroy(state: LinkState = gone); // inputs go up in pieces, and the result stays here
 
     // Deprecated.
 

@@ -23,7 +23,7 @@ macro_rules! stream_management { ($then:ident) => { $then! {
     /// A number that no other stream of the process ever had.
     #[since(12000)] here fn cuStreamGetId | cuStreamGetId_ptsz (hStream: Stream, streamId: Out<u64>);
     /// The context of a stream, or its green context.
-    #[since(12050)] deny fn cuStreamGetCtx_v2 | cuStreamGetCtx_v2_ptsz (
+    #[since(12050)] here fn cuStreamGetCtx_v2 | cuStreamGetCtx_v2_ptsz (
         hStream: Stream, pCtx: Option<Out<Context>>, pGreenCtx: Option<Out<GreenCtx>>,
     );
     /// The context of a stream, as before CUDA 12.5.
@@ -88,13 +88,13 @@ macro_rules! stream_management { ($then:ident) => { $then! {
     /// Destroys a stream; its work still runs to its end, as before CUDA 4.0.
     #[since(2000)] hand fn cuStreamDestroy(hStream: Stream = gone); // the shim forgets what it remembered
     /// Copies a stream's attributes to another.
-    #[since(11000)] deny fn cuStreamCopyAttributes | cuStreamCopyAttributes_ptsz (dstStream: Stream, srcStream: Stream);
+    #[since(11000)] hand fn cuStreamCopyAttributes | cuStreamCopyAttributes_ptsz (dstStream: Stream, srcStream: Stream); // the shim knows which attributes cross
     /// One attribute of a stream.
-    #[since(11000)] deny fn cuStreamGetAttribute | cuStreamGetAttribute_ptsz (
+    #[since(11000)] hand fn cuStreamGetAttribute | cuStreamGetAttribute_ptsz ( // the shim knows which attributes cross
         hStream: Stream, attr: Enum<CUstreamAttrID>, value: Out<Struct<CUstreamAttrValue>>,
     );
     /// Sets one attribute of a stream.
-    #[since(11000)] deny fn cuStreamSetAttribute | cuStreamSetAttribute_ptsz (
+    #[since(11000)] hand fn cuStreamSetAttribute | cuStreamSetAttribute_ptsz ( // the shim knows which attributes cross
         hStream: Stream, attr: Enum<CUstreamAttrID>, param: In<Struct<CUstreamAttrValue>>,
     );
 } } }

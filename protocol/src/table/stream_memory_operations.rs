@@ -21,11 +21,11 @@ macro_rules! stream_memory_operations { ($then:ident) => { $then! {
     /// Writes a 64-bit word, in stream order, as before CUDA 11.7.
     #[since(9000)] ask fn cuStreamWriteValue64 | cuStreamWriteValue64_ptsz (stream: Stream, addr: DevPtr[8], value: u64, flags: u32);
     /// Several waits and writes in one call.
-    #[since(11070)] deny fn cuStreamBatchMemOp_v2 | cuStreamBatchMemOp_v2_ptsz (
+    #[since(11070)] hand fn cuStreamBatchMemOp_v2 | cuStreamBatchMemOp_v2_ptsz ( // each operation is rebuilt field by field
         stream: Stream, count: u32, paramArray: In<Struct<CUstreamBatchMemOpParams>>[count as usize], flags: u32,
     );
     /// Several waits and writes in one call, as before CUDA 11.7.
-    #[since(8000)] deny fn cuStreamBatchMemOp | cuStreamBatchMemOp_ptsz (
+    #[since(8000)] hand fn cuStreamBatchMemOp | cuStreamBatchMemOp_ptsz ( // each operation is rebuilt field by field
         stream: Stream, count: u32, paramArray: In<Struct<CUstreamBatchMemOpParams>>[count as usize], flags: u32,
     );
 } } }

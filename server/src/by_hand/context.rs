@@ -49,6 +49,7 @@ pub fn context_gone(executor: &mut Executor, call: &Call) -> Result<Reply, Refus
     executor.objects.remove(context, ObjectKind::Context)?;
     executor.ranges.parent_gone(context);
     executor.latches.context_gone(context);
+    executor.links.context_gone(context);
     let Some(gone) = executor.contexts.remove(&context) else {
         return Err(Refusal::NoContext { id: context });
     };

@@ -51,17 +51,17 @@ impl Upload {
         self.arrived += piece.len();
     }
 
-    /// The image, with a NUL behind it: PTX that came without one must not be read past its end.
-    pub fn finish(mut self, upload: u64) -> Result<Vec<u64>, Refusal> {
+    /// The image and its length, with a NUL behind it: PTX that came without one must not be read past its end.
+    pub fn finish(mut self, upload: u64) -> Result<(Vec<u64>, usize), Refusal> {
         if self.arrived != self.image_bytes as usize {
             return Err(Refusal::Upload { upload, why: "it was loaded before all of it was there" });
         }
         self.words.push(0);
-        Ok(self.words)
+        Ok((self.words, self.arrived))
     }
 }
 
 /// The image that a load names, which is used up with it.
-pub fn take_image(executor: &mut Executor, upload: u64) -> Result<Vec<u64>, Refusal> {
+pub fn take_image(executor: &mut Executor, upload: u64) -> Result<(Vec<u64>, usize), Refusal> {
     executor.uploads.remove(&upload).ok_or(Refusal::Upload { upload, why: "there is none" })?.finish(upload)
 }

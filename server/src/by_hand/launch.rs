@@ -1,7 +1,7 @@
 //! Launches: the parameters come as one buffer, which is what the driver takes too.
 #![allow(unsafe_code)] // calls the driver.
 
-use crate::driver::{LaunchAttribute, LaunchConfig};
+use crate::driver::{LaunchAttribute, LaunchConfig, Outcome};
 use crate::executor::{Call, Executor, Reply};
 use crate::refusal::Refusal;
 use farwarp_protocol::call::Launch;
@@ -27,6 +27,25 @@ pub fn launch(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
             max: KERNEL_PARAM_BYTES_MAX as u64,
         });
     }
+    let mut bytes = params.len();
+    let size = std::ptr::from_mut(&mut bytes).cast();
+    let mut extra = [EXTRA_BUFFER, params.as_mut_ptr().cast(), EXTRA_SIZE, size, EXTRA_END];
+    let driver = executor.driver;
+    let outcome = with_configuration(executor, call, &launch, |config, function| {
+        // SAFETY: configuration, attributes and parameters are ours and outlive the call, which copies them. What the parameters
+        // say to the kernel is the client's own affair: that is why a session has a process to itself.
+        unsafe { driver.cuLaunchKernelEx(config, function, std::ptr::null_mut(), extra.as_mut_ptr()) }
+    })?;
+    Ok(outcome.into())
+}
+
+/// Rebuilds a launch's configuration with nothing in it but what is ours, in the call's context.
+pub fn with_configuration(
+    executor: &mut Executor,
+    call: &Call,
+    launch: &Launch,
+    then: impl FnOnce(&LaunchConfig, u64) -> Outcome,
+) -> Result<Outcome, Refusal> {
     if let Some((id, _)) = launch.attributes.iter().find(|(id, _)| !ATTRIBUTES_KNOWN.contains(id)) {
         return Err(Refusal::TooMuch { what: "launch attribute", got: *id as u64, max: 0 });
     }
@@ -46,13 +65,5 @@ pub fn launch(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
         attributes: attributes.as_ptr(),
         attribute_count: attributes.len() as u32,
     };
-    let mut bytes = params.len();
-    let size = std::ptr::from_mut(&mut bytes).cast();
-    let mut extra = [EXTRA_BUFFER, params.as_mut_ptr().cast(), EXTRA_SIZE, size, EXTRA_END];
-    // SAFETY: configuration, attributes and parameters are ours and outlive the call, which copies them. What the parameters
-    // say to the kernel is the client's own affair: that is why a session has a process to itself.
-    let outcome = unsafe {
-        executor.driver.cuLaunchKernelEx(&config, function, std::ptr::null_mut(), extra.as_mut_ptr())
-    };
-    Ok(outcome.into())
+    Ok(then(&config, function))
 }

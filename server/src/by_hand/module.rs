@@ -27,15 +27,18 @@ const JIT_OPTIONS_CROSSING: &[u32] =
     &[0, 1, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 30, 31, 32];
 
 /// The compiler's options as the driver takes them, with log buffers of our own.
-struct Jit {
-    options: Vec<u32>,
-    values: Vec<*mut c_void>,
+pub struct Jit {
+    pub options: Vec<u32>,
+    pub values: Vec<*mut c_void>,
     info_log: Vec<u8>,
     error_log: Vec<u8>,
 }
 
+// SAFETY: the values are numbers, or point into the logs beside them.
+unsafe impl Send for Jit {}
+
 impl Jit {
-    fn new(wished: &JitOptions) -> Jit {
+    pub fn new(wished: &JitOptions) -> Jit {
         let room = |bytes: u32| vec![0u8; bytes.min(LOG_BYTES_MAX) as usize];
         let mut jit = Jit {
             options: Vec::new(),
@@ -60,18 +63,24 @@ impl Jit {
     }
 
     fn loaded(&self, functions: Option<Vec<(String, Layout)>>) -> Loaded {
+        let (info_log, error_log) = self.logs();
+        Loaded { functions, info_log, error_log }
+    }
+
+    /// What the compiler has said so far.
+    pub fn logs(&self) -> (String, String) {
         let text = |log: &[u8]| {
             let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
             String::from_utf8_lossy(&log[..end]).into_owned()
         };
-        Loaded { functions, info_log: text(&self.info_log), error_log: text(&self.error_log) }
+        (text(&self.info_log), text(&self.error_log))
     }
 }
 
 pub fn load_module(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
     let LoadModule { upload, module, fatbin: _, jit } = decode(call.body)?;
     executor.objects.check_new(module, ObjectKind::Module)?;
-    let image = take_image(executor, upload)?;
+    let (image, _) = take_image(executor, upload)?;
     executor.enter(call)?;
     let driver = executor.driver;
     let mut jit = Jit::new(&jit);
@@ -91,7 +100,7 @@ pub fn load_module(executor: &mut Executor, call: &Call) -> Result<Reply, Refusa
 pub fn load_library(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
     let LoadLibrary { upload, library, jit } = decode(call.body)?;
     executor.objects.check_new(library, ObjectKind::Library)?;
-    let image = take_image(executor, upload)?;
+    let (image, _) = take_image(executor, upload)?;
     // A library belongs to no context, so a load before the first one is lawful.
     if call.asker.context != Id(0) {
         executor.enter(call)?;
@@ -253,7 +262,7 @@ pub fn find_variable(executor: &mut Executor, call: &Call) -> Result<Reply, Refu
         .into())
 }
 
-fn checked_name(name: String) -> Result<CString, Refusal> {
+pub fn checked_name(name: String) -> Result<CString, Refusal> {
     let got = name.len() as u64;
     if got > NAME_BYTES_MAX as u64 {
         return Err(Refusal::TooMuch { what: "bytes of a name", got, max: NAME_BYTES_MAX as u64 });

@@ -6,7 +6,7 @@
 #![allow(non_snake_case, clippy::missing_safety_doc)]
 
 use crate::call::in_context;
-use crate::here::give;
+use crate::here::{check_flags, give};
 use crate::output;
 use crate::state::{Shim, shim};
 use crate::threads;
@@ -18,9 +18,6 @@ use farwarp_protocol::error::{
     CUDA_ERROR_PRIMARY_CONTEXT_ACTIVE, Code,
 };
 use farwarp_protocol::handle::Id;
-
-/// Bits of `CUctx_flags` that this header knows.
-const FLAGS_KNOWN: u32 = 0xff;
 
 pub unsafe fn cuDevicePrimaryCtxRetain(context: *mut u64, device: i32) -> Result<(), Code> {
     let shim = shim()?;
@@ -69,9 +66,7 @@ pub unsafe fn cuDevicePrimaryCtxReset(device: i32) -> Result<(), Code> {
 
 pub unsafe fn cuDevicePrimaryCtxSetFlags_v2(device: i32, flags: u32) -> Result<(), Code> {
     let shim = shim()?;
-    if flags & !FLAGS_KNOWN != 0 {
-        return Err(CUDA_ERROR_INVALID_VALUE);
-    }
+    check_flags(flags)?;
     let mut contexts = shim.contexts();
     let primary = contexts.primary(device)?;
     primary.flags = flags;
@@ -98,9 +93,10 @@ pub unsafe fn cuDevicePrimaryCtxSetFlags(device: i32, flags: u32) -> Result<(), 
 
 pub unsafe fn cuCtxCreate_v2(context: *mut u64, flags: u32, device: i32) -> Result<(), Code> {
     let shim = shim()?;
-    if context.is_null() || flags & !FLAGS_KNOWN != 0 {
+    if context.is_null() {
         return Err(CUDA_ERROR_INVALID_VALUE);
     }
+    check_flags(flags)?;
     let ordinal = shim.server_ordinal(device)?;
     let id = shim.contexts().create(device, flags)?;
     if let Err(code) = make(shim, ContextNew { context: id, device: ordinal, flags, primary: false }) {
@@ -159,6 +155,23 @@ pub unsafe fn cuCtxDestroy_v2(context: u64) -> Result<(), Code> {
 
 pub unsafe fn cuCtxDestroy(context: u64) -> Result<(), Code> {
     unsafe { cuCtxDestroy_v2(context) }
+}
+
+/// Only the current context can be detached; when nothing is attached to it any more it goes.
+pub unsafe fn cuCtxDetach(context: u64) -> Result<(), Code> {
+    let (shim, current) = in_context()?;
+    if current != Id(context) {
+        return Err(CUDA_ERROR_INVALID_CONTEXT);
+    }
+    let mut contexts = shim.contexts();
+    let known = contexts.get_mut(current)?;
+    if known.primary {
+        return Err(CUDA_ERROR_INVALID_CONTEXT);
+    }
+    known.attached -= 1;
+    let last = known.attached == 0;
+    drop(contexts);
+    if last { unsafe { cuCtxDestroy_v2(context) } } else { Ok(()) }
 }
 
 pub unsafe fn cuCtxSynchronize() -> Result<(), Code> {

@@ -11,7 +11,9 @@ use crate::state::Shim;
 use cudarc::driver::sys::CUlaunchConfig;
 use farwarp_protocol::call::{LAUNCH, Launch, Layout};
 use farwarp_protocol::codec::encode;
-use farwarp_protocol::error::{CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_NOT_SUPPORTED, Code};
+use farwarp_protocol::error::{
+    CUDA_ERROR_INVALID_HANDLE, CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_NOT_SUPPORTED, Code,
+};
 use farwarp_protocol::handle::Id;
 use farwarp_protocol::limits::KERNEL_PARAM_BYTES_MAX;
 use std::ffi::c_void;
@@ -85,13 +87,21 @@ pub unsafe fn cuLaunchKernelEx(
     params: *const *mut c_void,
     extra: *const *mut c_void,
 ) -> Result<(), Code> {
+    unsafe { self::launch(configured(config, function)?, params, extra) }
+}
+
+/// A launch as a configuration describes it.
+///
+/// # Safety
+/// The program vouches for a configuration that is not NULL, and for the attributes that it names.
+pub unsafe fn configured(config: *const CUlaunchConfig, function: u64) -> Result<Launch, Code> {
     if config.is_null() {
         return Err(CUDA_ERROR_INVALID_VALUE);
     }
     let field = |field: *const u32| unsafe { field.read_unaligned() };
     // SAFETY: the program vouches for the struct; its attributes hold enums, so nothing but numbers is read from them.
-    let launch = unsafe {
-        Launch {
+    unsafe {
+        Ok(Launch {
             function: Id(function),
             grid: [
                 &raw const (*config).gridDimX,
@@ -111,9 +121,42 @@ pub unsafe fn cuLaunchKernelEx(
                 (&raw const (*config).attrs).cast::<*const Attribute>().read_unaligned(),
                 field(&raw const (*config).numAttrs),
             )?,
-        }
+        })
+    }
+}
+
+/// One block, or a grid, of what cuFuncSet… and cuParamSet… have prepared.
+pub unsafe fn cuLaunch(function: u64) -> Result<(), Code> {
+    unsafe { cuLaunchGridAsync(function, 1, 1, 0) }
+}
+
+pub unsafe fn cuLaunchGrid(function: u64, width: i32, height: i32) -> Result<(), Code> {
+    unsafe { cuLaunchGridAsync(function, width, height, 0) }
+}
+
+pub unsafe fn cuLaunchGridAsync(function: u64, width: i32, height: i32, stream: u64) -> Result<(), Code> {
+    let (shim, _) = in_context_hearing()?;
+    let function = Id(function);
+    let prepared = shim.objects().functions.get(function).ok_or(CUDA_ERROR_INVALID_HANDLE)?.prepared.clone();
+    let side = |side: i32| u32::try_from(side).map_err(|_| CUDA_ERROR_INVALID_VALUE);
+    let launch = Launch {
+        function,
+        grid: [side(width)?, side(height)?, 1],
+        block: prepared.block,
+        shared_bytes: prepared.shared_bytes,
+        stream,
+        attributes: Vec::new(),
     };
-    unsafe { self::launch(launch, params, extra) }
+    let mut bytes = prepared.params.len();
+    let extra = [
+        EXTRA_BUFFER as *mut c_void,
+        prepared.params.as_ptr().cast_mut().cast(),
+        EXTRA_SIZE as *mut c_void,
+        (&raw mut bytes).cast(),
+        EXTRA_END as *mut c_void,
+    ];
+    // SAFETY: buffer and size live until the call returns, which copies them.
+    unsafe { self::launch(launch, std::ptr::null(), extra.as_ptr()) }
 }
 
 /// `CUlaunchAttribute`, with its enum as the integer that it is.

@@ -1,23 +1,31 @@
 //! Functions that cross the wire in a way of their own: those that make or unmake something that the shim keeps books
 //! of, those that carry bytes, and those that must look into what the program passes.
 
+mod batch;
 mod context;
 mod copy;
 mod event;
 pub mod host_call;
 mod image;
 mod launch;
+mod link;
 mod memory;
 mod module;
+mod occupancy;
 mod set;
 mod stream;
+mod stream_attribute;
 
+pub use batch::*;
 pub use context::*;
 pub use copy::*;
 pub use event::*;
 pub use host_call::{cuLaunchHostFunc, cuLaunchHostFunc_v2, cuStreamAddCallback};
 pub use launch::*;
+pub use link::*;
 pub use memory::*;
 pub use module::*;
+pub use occupancy::*;
 pub use set::*;
 pub use stream::*;
+pub use stream_attribute::*;

@@ -10,7 +10,7 @@ use super::image::{self, Image};
 use crate::call::{in_context, in_context_hearing};
 use crate::here::{give, give_text};
 use crate::memory::MemoryKind;
-use crate::objects::{Function, Kernel, Library, Module, Names, born};
+use crate::objects::{Function, Kernel, Library, Module, Names, Prepared, born};
 use crate::state::{Shim, shim};
 use farwarp_protocol::call::{
     Attributes, FIND_FUNCTION, FIND_VARIABLE, FUNCTION_ATTRIBUTES, FindFunction, FindVariable, JitOptions,
@@ -39,16 +39,19 @@ mod jit {
 }
 
 /// The options of a load as the program passed them: its buffers for the logs stay here.
-struct Options {
-    crossing: JitOptions,
+pub struct Options {
+    pub crossing: JitOptions,
     info_log: *mut c_char,
     error_log: *mut c_char,
 }
 
+// SAFETY: the addresses of the program's buffers are only followed while a call that may fill them is being made.
+unsafe impl Send for Options {}
+
 impl Options {
     /// # Safety
     /// The program vouches for `count` elements behind pointers that are not NULL.
-    unsafe fn read(count: u32, options: *const u32, values: *const *mut c_void) -> Options {
+    pub unsafe fn read(count: u32, options: *const u32, values: *const *mut c_void) -> Options {
         let mut read = Options {
             crossing: JitOptions::default(),
             info_log: std::ptr::null_mut(),
@@ -73,10 +76,12 @@ impl Options {
         read
     }
 
-    unsafe fn deliver_logs(&self, loaded: &Loaded) {
+    /// # Safety
+    /// The program's buffers for the logs are still there.
+    pub unsafe fn deliver_logs(&self, info_log: &str, error_log: &str) {
         let logs = [
-            (self.info_log, self.crossing.info_log_bytes, &loaded.info_log),
-            (self.error_log, self.crossing.error_log_bytes, &loaded.error_log),
+            (self.info_log, self.crossing.info_log_bytes, info_log),
+            (self.error_log, self.crossing.error_log_bytes, error_log),
         ];
         for (to, room, text) in logs {
             if !to.is_null() && room > 0 {
@@ -157,7 +162,7 @@ fn finish_load(shim: &Shim, op: u32, body: &[u8], options: &Options) -> Result<N
         Ok(loaded) => loaded,
         Err(_) => return Err(answer.check().err().unwrap_or(CUDA_ERROR_UNKNOWN)),
     };
-    unsafe { options.deliver_logs(&loaded) };
+    unsafe { options.deliver_logs(&loaded.info_log, &loaded.error_log) };
     answer.check()?;
     Ok(Names::new(loaded.functions))
 }
@@ -273,7 +278,8 @@ pub unsafe fn cuModuleGetFunction(function: *mut u64, module: u64, name: *const 
     }
     let known = names.known(&text)?;
     let name = CString::new(text.clone()).map_err(|_| CUDA_ERROR_INVALID_VALUE)?;
-    let new = Function { module, name, layout: Arc::default(), attributes: None };
+    let new =
+        Function { module, name, layout: Arc::default(), attributes: None, prepared: Prepared::default() };
     let id = born(objects.functions.insert(new))?;
     drop(objects);
     let layout = find_function(shim, module, &text, id, known)
@@ -467,6 +473,7 @@ pub unsafe fn cuKernelGetFunction(function: *mut u64, kernel: u64) -> Result<(),
         name: known.name.clone(),
         layout: known.layout.clone(),
         attributes: None,
+        prepared: Prepared::default(),
     };
     let id = born(objects.functions.insert(new))?;
     drop(objects);
@@ -620,7 +627,7 @@ unsafe fn read_name(name: *const c_char) -> Result<String, Code> {
 }
 
 /// A file's bytes with a NUL behind them, as PTX needs it.
-unsafe fn read_file(path: *const c_char) -> Result<Vec<u8>, Code> {
+pub unsafe fn read_file(path: *const c_char) -> Result<Vec<u8>, Code> {
     use std::os::unix::ffi::OsStrExt;
     if path.is_null() {
         return Err(CUDA_ERROR_INVALID_VALUE);

@@ -5,11 +5,15 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 #![allow(non_snake_case, clippy::missing_safety_doc)]
 
-use super::give;
+use super::{attribute, give};
 use crate::call::in_context;
 use crate::state::shim;
 use crate::threads;
-use farwarp_protocol::error::{CUDA_ERROR_INVALID_CONTEXT, CUDA_ERROR_INVALID_VALUE, Code};
+use cudarc::driver::sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
+use cudarc::driver::sys::CUexecAffinityParam;
+use farwarp_protocol::error::{
+    CUDA_ERROR_INVALID_CONTEXT, CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY, Code,
+};
 use farwarp_protocol::handle::Id;
 
 pub unsafe fn cuDevicePrimaryCtxGetState(device: i32, flags: *mut u32, active: *mut i32) -> Result<(), Code> {
@@ -74,6 +78,50 @@ pub unsafe fn cuCtxGetFlags(flags: *mut u32) -> Result<(), Code> {
     let (shim, current) = current()?;
     let known = shim.contexts().get(current)?.flags;
     unsafe { give(flags, known) }
+}
+
+/// They say how the host waits and what is allocated, of which nothing happens here.
+pub unsafe fn cuCtxSetFlags(flags: u32) -> Result<(), Code> {
+    let (shim, current) = in_context()?;
+    check_flags(flags)?;
+    shim.contexts().get_mut(current)?.flags = flags;
+    Ok(())
+}
+
+/// Unknown bits, and more than one wish about how the host waits, are refused.
+pub fn check_flags(flags: u32) -> Result<(), Code> {
+    const KNOWN: u32 = 0xff;
+    const SCHEDULING: u32 = 0x07;
+    let one_wish = matches!(flags & SCHEDULING, 0 | 1 | 2 | 4);
+    if flags & !KNOWN == 0 && one_wish { Ok(()) } else { Err(CUDA_ERROR_INVALID_VALUE) }
+}
+
+/// A session has the device to itself: all its multiprocessors, where that can be said at all.
+pub unsafe fn cuCtxGetExecAffinity(to: *mut CUexecAffinityParam, which: u32) -> Result<(), Code> {
+    let (shim, current) = in_context()?;
+    if to.is_null() {
+        return Err(CUDA_ERROR_INVALID_VALUE);
+    }
+    let device = shim.device(shim.contexts().get(current)?.device)?;
+    match device.affinity.get(which as usize) {
+        Some(true) => {
+            let count = attribute(device, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT as u32)?;
+            unsafe { give(to.cast(), [which, count as u32]) }
+        }
+        Some(false) => Err(CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY),
+        None => Err(CUDA_ERROR_INVALID_VALUE),
+    }
+}
+
+const _: () = assert!(size_of::<CUexecAffinityParam>() == size_of::<[u32; 2]>());
+
+pub unsafe fn cuCtxAttach(context: *mut u64, flags: u32) -> Result<(), Code> {
+    let (shim, current) = in_context()?;
+    if context.is_null() || flags != 0 {
+        return Err(CUDA_ERROR_INVALID_VALUE);
+    }
+    shim.contexts().get_mut(current)?.attached += 1;
+    unsafe { give(context, current.0) }
 }
 
 pub unsafe fn cuCtxGetId(context: u64, number: *mut u64) -> Result<(), Code> {

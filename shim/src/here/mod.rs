@@ -4,12 +4,16 @@ mod context;
 mod device;
 mod module;
 mod pointer;
+mod prepared;
+mod profiler;
 mod stream;
 
 pub use context::*;
 pub use device::*;
 pub use module::*;
 pub use pointer::*;
+pub use prepared::*;
+pub use profiler::*;
 pub use stream::*;
 
 use farwarp_protocol::error::{CUDA_ERROR_INVALID_VALUE, Code};

@@ -49,6 +49,20 @@ pub unsafe fn cuStreamGetCtx(stream: u64, context: *mut u64) -> Result<(), Code>
     unsafe { give(context, about(stream)?.context.0) }
 }
 
+pub unsafe fn cuStreamGetCtx_v2(stream: u64, context: *mut u64, green: *mut u64) -> Result<(), Code> {
+    let about = about(stream)?;
+    unsafe {
+        give(context, about.context.0)?;
+        if green.is_null() { Ok(()) } else { cuStreamGetGreenCtx(stream, green) }
+    }
+}
+
+/// No stream is of a green context: none can be made.
+pub unsafe fn cuStreamGetGreenCtx(stream: u64, green: *mut u64) -> Result<(), Code> {
+    about(stream)?;
+    unsafe { give(green, 0) }
+}
+
 pub unsafe fn cuStreamGetId(stream: u64, number: *mut u64) -> Result<(), Code> {
     unsafe { give(number, about(stream)?.number) }
 }

@@ -13,6 +13,16 @@ fn wrong_uses_return_the_drivers_codes_and_harm_nothing() {
 }
 
 #[test]
+fn what_the_drivers_linker_makes_of_ptx_runs() {
+    well_on_both_roads("linked", &[]);
+}
+
+#[test]
+fn launches_in_pieces_and_questions_of_occupancy_are_answered() {
+    well_on_both_roads("prepared", &[]);
+}
+
+#[test]
 fn functions_by_name_and_version_lie_in_our_library_or_are_not_found() {
     well(&Server::start(), "entry_points", &[]);
 }

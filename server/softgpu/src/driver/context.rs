@@ -40,6 +40,10 @@ pub struct Context {
     pub limits: Mutex<HashMap<u32, usize>>,
     pub cache_config: AtomicU32,
     pub shared_config: AtomicU32,
+    /// Of the legacy stream, which is no object of its own.
+    pub legacy_attributes: Mutex<stream::Attributes>,
+    /// How often it must be detached before it goes, if it is to go that way.
+    pub attached: AtomicU32,
     destroyed: AtomicBool,
     /// A fault that this context does not survive.
     fault: AtomicU32,
@@ -88,6 +92,8 @@ impl Context {
             limits: Mutex::default(),
             cache_config: AtomicU32::new(0),
             shared_config: AtomicU32::new(0),
+            legacy_attributes: Mutex::default(),
+            attached: AtomicU32::new(1),
             destroyed: AtomicBool::new(false),
             fault: AtomicU32::new(CUDA_SUCCESS),
             failure: AtomicU32::new(CUDA_SUCCESS),

@@ -1,8 +1,8 @@
 //! Functions that can be launched: what they need, what was set for them, and their compiled form.
 
 use std::ffi::CString;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use farwarp_face::*;
 use once_cell::sync::OnceCell;
@@ -27,6 +27,7 @@ pub struct Function {
     pub name: CString,
     pub variables: Arc<Variables>,
     pub settings: Arc<Settings>,
+    pub prepared: Mutex<Prepared>,
     image: Arc<Image>,
     compiled: OnceCell<Compiled>,
 }
@@ -39,6 +40,39 @@ pub struct Settings {
     non_portable_cluster: AtomicI32,
     cluster_policy: AtomicI32,
     cluster: [AtomicI32; 3],
+}
+
+/// What `cuFuncSet…` and `cuParamSet…` have prepared for the next launch.
+#[derive(Clone)]
+pub struct Prepared {
+    pub block: [u32; 3],
+    pub shared_bytes: u32,
+    pub params: Vec<u8>,
+}
+
+impl Default for Prepared {
+    fn default() -> Prepared {
+        Prepared { block: [1; 3], shared_bytes: 0, params: Vec::new() }
+    }
+}
+
+impl Prepared {
+    pub fn resize(&mut self, bytes: usize) -> Result {
+        if bytes > limits::KERNEL_PARAM_BYTES {
+            return Err(CUDA_ERROR_INVALID_VALUE);
+        }
+        self.params.resize(bytes, 0);
+        Ok(())
+    }
+
+    /// Parameters may be set before their size is.
+    pub fn write(&mut self, offset: i32, value: &[u8]) -> Result {
+        let at = usize::try_from(offset).map_err(|_| CUDA_ERROR_INVALID_VALUE)?;
+        let end = at + value.len();
+        self.resize(end.max(self.params.len()))?;
+        self.params[at..end].copy_from_slice(value);
+        Ok(())
+    }
 }
 
 /// No preference for how much of a cache is shared memory.
@@ -77,6 +111,7 @@ impl Function {
             name,
             variables,
             settings,
+            prepared: Mutex::default(),
             image,
             compiled: OnceCell::new(),
         }

@@ -196,10 +196,9 @@ fn extra_buffer(list: u64) -> Result<Vec<u8>> {
     match (buffer, size) {
         (0, Some(0)) | (_, Some(0)) => Ok(Vec::new()),
         (0, _) | (_, None) => Err(CUDA_ERROR_INVALID_VALUE),
-        (buffer, Some(size)) if size <= PARAMETERS_LIMIT => Ok(bytes_at(buffer, size as usize)),
+        (buffer, Some(size)) if size <= limits::KERNEL_PARAM_BYTES as u64 => {
+            Ok(bytes_at(buffer, size as usize))
+        }
         _ => Err(CUDA_ERROR_INVALID_VALUE),
     }
 }
-
-/// No kernel has more bytes of parameters.
-const PARAMETERS_LIMIT: u64 = 32_764;

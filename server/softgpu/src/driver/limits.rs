@@ -13,3 +13,5 @@ pub const SHARED_RESERVED_BYTES: i32 = 0;
 pub const REGISTERS: i32 = 65_536;
 pub const THREADS_PER_MULTIPROCESSOR: i32 = 1536;
 pub const BLOCKS_PER_MULTIPROCESSOR: i32 = 16;
+/// Bytes of parameters: CUDA's own limit since compute capability 7.0.
+pub const KERNEL_PARAM_BYTES: usize = 32_764;

@@ -3,8 +3,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use farwarp_face::*;
 
@@ -32,7 +32,12 @@ pub struct Stream {
     pub id: u64,
     pub context: Handle,
     pub flags: u32,
+    pub attributes: Mutex<Attributes>,
 }
+
+/// `CUstreamAttrValue`: a union of 64 bytes.
+pub type AttributeValue = [u32; 16];
+pub type Attributes = HashMap<u32, AttributeValue>;
 
 /// Where work goes.
 #[derive(Clone)]
@@ -70,7 +75,7 @@ struct Last {
 impl Stream {
     pub fn create(context: &Context, flags: u32) -> Arc<Stream> {
         let context = context.handle;
-        STREAMS.add(|handle| Stream { handle, id: next_id(), context, flags })
+        STREAMS.add(|handle| Stream { handle, id: next_id(), context, flags, attributes: Mutex::default() })
     }
 
     pub fn is_blocking(&self) -> bool {

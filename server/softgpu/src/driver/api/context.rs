@@ -161,6 +161,32 @@ api! {
         current().map(drop)
     }
 
+    // One process has a device to itself, and it cannot be divided.
+    fn cuCtxGetExecAffinity(out: Out<[u32; 2]>, kind: u32) {
+        current()?;
+        out.require()?;
+        Err(if kind == 0 { CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY } else { CUDA_ERROR_INVALID_VALUE })
+    }
+
+    fn cuCtxAttach(out: Out<u64>, flags: u32) {
+        out.require()?;
+        let context = current()?;
+        if flags != 0 {
+            return Err(CUDA_ERROR_INVALID_VALUE);
+        }
+        context.attached.fetch_add(1, Ordering::Relaxed);
+        out.put(context.handle)
+    }
+
+    fn cuCtxDetach(ctx: u64) {
+        let context = current()?;
+        if context.handle != ctx || context.device.primary.handle == ctx {
+            return Err(CUDA_ERROR_INVALID_CONTEXT);
+        }
+        let last = context.attached.fetch_sub(1, Ordering::AcqRel) == 1;
+        if last { destroy(ctx) } else { Ok(()) }
+    }
+
     fn cuCtxRecordEvent(ctx: u64, event: u64) {
         machine()?;
         let context = context::find(ctx)?;

@@ -68,9 +68,11 @@ api! {
     }
 
     fn cuLinkCreate_v2(_count: u32, _options: u64, _values: u64, out: Out<u64>) {
-        out.require()?;
-        current()?;
-        out.put(Link::create().handle)
+        create_link(out)
+    }
+
+    fn cuLinkCreate(_count: u32, _options: u64, _values: u64, out: Out<u64>) {
+        create_link(out)
     }
 
     fn cuLinkAddData_v2(
@@ -85,6 +87,28 @@ api! {
     ) {
         current()?;
         Link::find(link)?.add(kind, data, bytes)
+    }
+
+    fn cuLinkAddData(
+        link: u64,
+        kind: u32,
+        data: u64,
+        bytes: usize,
+        _name: u64,
+        _count: u32,
+        _options: u64,
+        _values: u64,
+    ) {
+        current()?;
+        Link::find(link)?.add(kind, data, bytes)
+    }
+
+    fn cuLinkAddFile_v2(link: u64, kind: u32, path: Text, _count: u32, _options: u64, _values: u64) {
+        add_file(link, kind, path)
+    }
+
+    fn cuLinkAddFile(link: u64, kind: u32, path: Text, _count: u32, _options: u64, _values: u64) {
+        add_file(link, kind, path)
     }
 
     fn cuLinkComplete(link: u64, image: Out<u64>, bytes: Out<usize>) {
@@ -103,6 +127,19 @@ api! {
 
 /// CU_MODULE_LAZY_LOADING: an entry is parsed at its first use.
 const LAZY_LOADING: u32 = 2;
+
+fn create_link(out: Out<u64>) -> Result {
+    out.require()?;
+    current()?;
+    out.put(Link::create().handle)
+}
+
+fn add_file(link: u64, kind: u32, path: Text) -> Result {
+    current()?;
+    let link = Link::find(link)?;
+    let input = std::fs::read(path.get()?).map_err(|_| CUDA_ERROR_FILE_NOT_FOUND)?;
+    link.add(kind, input.as_ptr().expose_provenance() as u64, input.len())
+}
 
 fn load(out: Out<u64>, image: u64) -> Result {
     out.require()?;

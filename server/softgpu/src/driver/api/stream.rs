@@ -101,6 +101,11 @@ api! {
         Ok(())
     }
 
+    fn cuStreamGetGreenCtx(stream: u64, green: Out<u64>) {
+        resolve(stream)?;
+        green.put(0)
+    }
+
     fn cuStreamIsCapturing | cuStreamIsCapturing_ptsz(stream: u64, status: Out<u32>) {
         resolve(stream)?;
         status.put(NOT_CAPTURING)
