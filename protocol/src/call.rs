@@ -73,10 +73,12 @@ ops! {
     BOX_ON_DEVICE;
     /// [`Fill`].
     FILL;
-    /// [`Allocate`], answered by an address.
+    /// [`Allocate`], answered by a [`Range`] that is at least as large; the program's allocations are cut from it.
     ALLOCATE;
-    /// A device address.
+    /// Where a range begins that [`ALLOCATE`] gave.
     FREE;
+    /// The number of a fence, answered and noticed when everything before it is done.
+    FENCE;
     /// Waits for everything in a context; about the calling thread's current one.
     SYNCHRONIZE_CONTEXT;
     /// A stream.
@@ -91,6 +93,8 @@ ops! {
     NOTICE_FAILED;
     /// Notice: an error after which the process or the context is lost; about the call that met it, as far as is known.
     NOTICE_FATAL;
+    /// Notice: everything before the fence of this number, and of those before it, is done.
+    NOTICE_FENCE;
     /// Notice: it is the turn of a program's function in its stream. The body is its token.
     NOTICE_HOST_CALL;
 }
@@ -414,7 +418,7 @@ pub fn fingerprint() -> u64 {
 }
 
 /// Changed by hand when a struct of the wire changes its shape.
-const WIRE_VERSION: &str = "memory 1";
+const WIRE_VERSION: &str = "memory 2";
 
 #[cfg(test)]
 mod tests {

@@ -17,5 +17,6 @@ pub mod limits;
 pub mod param;
 pub mod session;
 pub mod snapshot;
+pub mod space;
 pub mod table;
 pub mod ticket;

@@ -69,6 +69,7 @@ driver! {
     fn cuCtxDestroy_v2(context: u64);
     fn cuCtxSetCurrent(context: u64);
     fn cuCtxGetStreamPriorityRange(least: *mut i32, greatest: *mut i32);
+    fn cuMemGetInfo_v2(free: *mut usize, total: *mut usize);
     fn cuMemAlloc_v2(address: *mut u64, bytes: usize);
     fn cuMemFree_v2(address: u64);
     fn cuMemGetAllocationGranularity(bytes: *mut usize, properties: *const AllocationProperties, option: u32);

@@ -111,6 +111,11 @@ impl Outlet {
         self.push(header, body);
     }
 
+    /// Tells the client something that it did not ask for.
+    pub fn notice(&self, op: u32, body: &[u8]) {
+        self.push(Header { kind: RecordKind::Notice, op, ..blank(0, 0) }, &[body]);
+    }
+
     /// It is the turn of a function of the client's.
     pub fn host_call(&self, token: u64) {
         let header = Header { kind: RecordKind::Notice, op: NOTICE_HOST_CALL, ..blank(0, 0) };

@@ -71,6 +71,8 @@ const BY_HAND: &[(u32, Handler)] = &[
     (call::FILL, by_hand::fill),
     (call::ALLOCATE, by_hand::allocate),
     (call::FREE, by_hand::free),
+    (call::FENCE, by_hand::fence),
+    (op("cuMemGetInfo_v2"), by_hand::memory_info),
     (call::HOST_CALL, by_hand::host_call),
     (call::HOST_CALL_DONE, by_hand::host_call_done),
     (op("cuLinkCreate_v2"), by_hand::link_create),

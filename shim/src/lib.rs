@@ -8,6 +8,7 @@ mod call;
 mod connect;
 mod contexts;
 mod counters;
+mod credit;
 mod entry_points;
 mod exports;
 mod here;

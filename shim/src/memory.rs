@@ -4,6 +4,7 @@
 //! space (reserved, without access), from the moment that it is known until it is gone.
 #![allow(unsafe_code)] // mmap and munmap of ranges that belong to this module alone.
 
+use crate::credit::Credit;
 use farwarp_protocol::call::Range;
 use farwarp_protocol::error::{CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_MAP_FAILED, Code};
 use farwarp_protocol::handle::Id;
@@ -19,6 +20,8 @@ pub struct Memory {
     pages: HashMap<u64, Weak<Held>>,
     /// CUDA gives each allocation of a process its own number.
     next_number: u64,
+    /// Device memory that is backed and not the program's yet.
+    pub credit: Credit,
 }
 
 #[derive(Debug)]
@@ -51,7 +54,13 @@ impl MemoryKind {
 
 impl Memory {
     pub fn new(arena: Option<Held>) -> Memory {
-        Memory { live: BTreeMap::new(), arena, pages: HashMap::new(), next_number: 1 }
+        Memory {
+            live: BTreeMap::new(),
+            arena,
+            pages: HashMap::new(),
+            next_number: 1,
+            credit: Credit::default(),
+        }
     }
 
     /// Takes a range that the server gave into the books, and holds it if it lies outside the arena.
@@ -118,6 +127,12 @@ impl Memory {
             Some(end) if end <= found.range.end() => Ok(found),
             _ => Err(CUDA_ERROR_INVALID_VALUE),
         }
+    }
+
+    /// All memory dies with its context.
+    pub fn context_gone(&mut self, context: Id) {
+        self.remove_where(|allocation| allocation.context == context);
+        self.credit.context_gone(context);
     }
 
     pub fn remove_where(&mut self, dies: impl Fn(&Allocation) -> bool) {

@@ -8,7 +8,9 @@ use crate::recent::Recent;
 use crate::stats::Traffic;
 use crate::wait;
 use farwarp_link::{DialError, Dialled, Link, LinkError, LinkStats};
-use farwarp_protocol::call::{GOODBYE, NOTICE_FAILED, NOTICE_FATAL, NOTICE_HOST_CALL, THREAD_GONE};
+use farwarp_protocol::call::{
+    GOODBYE, NOTICE_FAILED, NOTICE_FATAL, NOTICE_FENCE, NOTICE_HOST_CALL, THREAD_GONE,
+};
 use farwarp_protocol::codec;
 use farwarp_protocol::error::{
     CUDA_ERROR_DEINITIALIZED, CUDA_ERROR_LAUNCH_FAILED, CUDA_ERROR_UNKNOWN, Code, Lasting, lasting,
@@ -88,6 +90,8 @@ struct Core {
     /// Contexts that met an error which only their destruction ends.
     dead_contexts: HashMap<Id, Code>,
     host_calls: VecDeque<u64>,
+    /// The last fence of which the server said that everything before it is done.
+    fence_passed: u64,
     leader: bool,
     leader_sleeps: bool,
     sleepers: usize,
@@ -112,6 +116,7 @@ impl Remote {
                 dead: None,
                 dead_contexts: HashMap::new(),
                 host_calls: VecDeque::new(),
+                fence_passed: 0,
                 leader: false,
                 leader_sleeps: false,
                 sleepers: 0,
@@ -167,6 +172,11 @@ impl Remote {
     pub fn take_failure(&self) -> Option<Code> {
         let mut core = self.lock();
         if core.failed.is_empty() { None } else { core.failed.remove(&crate::threads::slot()) }
+    }
+
+    /// The last fence of which the server said that everything before it is done.
+    pub fn fence_passed(&self) -> u64 {
+        self.lock().fence_passed
     }
 
     pub fn context_gone(&self, context: Id) {
@@ -429,6 +439,10 @@ impl Core {
                 self.mourn(header.code, Id(header.about));
             }
             (RecordKind::Notice, NOTICE_FATAL) => self.mourn(header.code, Id(header.about)),
+            (RecordKind::Notice, NOTICE_FENCE) => {
+                let number = codec::decode::<u64>(body).unwrap_or(0);
+                self.fence_passed = self.fence_passed.max(number);
+            }
             (RecordKind::Notice, NOTICE_HOST_CALL) => {
                 if let Ok(token) = codec::decode::<u64>(body) {
                     self.host_calls.push_back(token);

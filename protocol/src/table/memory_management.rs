@@ -5,11 +5,11 @@ macro_rules! memory_management { ($then:ident) => { $then! {
     chapter "Memory Management";
 
     /// Free and total memory of the current context's device.
-    #[since(3020)] ask fn cuMemGetInfo_v2(free: Out<usize>, total: Out<usize>);
+    #[since(3020)] hand fn cuMemGetInfo_v2(free: Out<usize>, total: Out<usize>); // credit that the program has not used is free
     /// Free and total memory of the current context's device, in 32-bit sizes.
     #[since(2000)] deny fn cuMemGetInfo(free: Out<u32>, total: Out<u32>);
     /// Allocates device memory.
-    #[since(3020)] hand fn cuMemAlloc_v2(dptr: Out<DevPtr> = new, bytesize: DeviceBytes); // the address lies in the arena
+    #[since(3020)] hand fn cuMemAlloc_v2(dptr: Out<DevPtr> = new, bytesize: DeviceBytes); // the address is cut from the arena's credit
     /// Allocates device memory, in 32-bit sizes.
     #[since(2000)] deny fn cuMemAlloc(dptr: Out<DevPtrV1> = new, bytesize: u32);
     /// Allocates device memory by rows, each as far from the next as suits the device.
@@ -19,7 +19,7 @@ macro_rules! memory_management { ($then:ident) => { $then! {
     /// Allocates device memory by rows, each as far from the next as suits the device, in 32-bit sizes.
     #[since(2000)] deny fn cuMemAllocPitch(dptr: Out<DevPtrV1> = new, pPitch: Out<u32>, WidthInBytes: u32, Height: u32, ElementSizeBytes: u32);
     /// Frees device memory.
-    #[since(3020)] hand fn cuMemFree_v2(dptr: DevPtr = gone); // the address goes back to the arena
+    #[since(3020)] hand fn cuMemFree_v2(dptr: DevPtr = gone); // told; the address is given out again after the server's word
     /// Frees device memory, in 32-bit sizes.
     #[since(2000)] deny fn cuMemFree(dptr: DevPtrV1 = gone);
     /// Base and size of the allocation that an address lies in.

@@ -1,8 +1,9 @@
 //! Device memory, from the arena.
+#![allow(unsafe_code)] // calls the driver.
 
 use crate::executor::{Call, Executor, Reply};
 use crate::refusal::Refusal;
-use farwarp_protocol::call::{Allocate, Range};
+use farwarp_protocol::call::{Allocate, NOTICE_FENCE};
 use farwarp_protocol::codec::{decode, encode};
 
 pub fn allocate(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
@@ -15,19 +16,25 @@ pub fn allocate(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> 
     let device = executor.context(context)?.device;
     let given = executor.arena().allocate(bytes, context, device);
     Ok(given
-        .map(|address| {
-            executor.ranges.born(Range { address, bytes }, context);
+        .map(|range| {
+            executor.ranges.born(range, context);
             executor.count_memory();
-            encode(&address)
+            encode(&range)
         })
         .into())
 }
 
-/// What was queued before the free may still use the memory, so a waiter frees it.
 pub fn free(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
     let address: u64 = decode(call.body)?;
     let context = executor.ranges.remove_allocation(address)?;
     executor.count_memory();
+    if executor.arena().has_chunks() {
+        // The client has waited for a fence. One that has not can only hurt kernels of its own.
+        executor.enter_context(context)?;
+        let freed = executor.arena().free(address);
+        return Ok(freed.into());
+    }
+    // The driver's own free waits for the GPU, so a waiter calls it.
     match executor.mark_context(context)? {
         Ok(events) => {
             let (arena, outlet, asker) = (executor.arena.clone(), executor.outlet.clone(), call.asker);
@@ -45,4 +52,34 @@ pub fn free(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
             Ok(Reply::Now(code, Vec::new()))
         }
     }
+}
+
+/// Says when everything that was queued before, in whatever context, is done. One that can no longer be waited for uses nothing.
+pub fn fence(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
+    let number: u64 = decode(call.body)?;
+    let contexts: Vec<_> = executor.contexts.keys().copied().collect();
+    let mut events = Vec::new();
+    for context in contexts {
+        events.extend(executor.mark_context(context)?.unwrap_or_default());
+    }
+    let (outlet, asker) = (executor.outlet.clone(), call.asker);
+    let passed = move |_| {
+        outlet.notice(NOTICE_FENCE, &encode(&number));
+        outlet.answer(asker, 0, &[]);
+    };
+    if events.is_empty() {
+        passed(0);
+    } else {
+        executor.after(call.asker.context, events, Box::new(passed))?;
+    }
+    Ok(Reply::Later)
+}
+
+/// Free and total memory of the current context's device.
+pub fn memory_info(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
+    executor.enter(call)?;
+    let (mut free, mut total) = (0usize, 0usize);
+    // SAFETY: both numbers are writable.
+    let outcome = unsafe { executor.driver.cuMemGetInfo_v2(&mut free, &mut total) };
+    Ok(outcome.map(|()| encode(&(free as u64, total as u64))).into())
 }

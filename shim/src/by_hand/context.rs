@@ -206,7 +206,7 @@ fn unmake(shim: &Shim, context: Id) -> Result<(), Code> {
     let answer = shim.remote.ask(CONTEXT_GONE, &[&encode(&ContextGone { context })]);
     shim.contexts().deactivate(context);
     shim.objects().context_gone(context);
-    shim.memory().remove_where(|allocation| allocation.context == context);
+    shim.memory().context_gone(context);
     shim.remote.context_gone(context);
     farwarp_face::context_gone(context.0 as *mut _);
     let answer = answer?;

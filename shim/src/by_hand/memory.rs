@@ -1,4 +1,4 @@
-//! Device memory is asked of the server, which places it in the arena; page-locked host memory is ordinary memory here.
+//! Device memory is cut from the credit that the server grants; page-locked host memory is ordinary memory here.
 #![allow(unsafe_code)]
 // writes answers where the program wants them.
 // What the program vouches for to the driver, it vouches for here: each block without a note passes just that on.
@@ -9,7 +9,7 @@ use crate::call::in_context_hearing;
 use crate::here::give;
 use crate::memory::{MemoryKind, map_host, page_bytes, unmap_host};
 use crate::state::Shim;
-use farwarp_protocol::call::{ALLOCATE, Allocate, FREE, Range};
+use farwarp_protocol::call::{ALLOCATE, Allocate, FENCE, FREE, Range, op};
 use farwarp_protocol::codec::encode;
 use farwarp_protocol::error::{
     CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED, CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED,
@@ -57,10 +57,80 @@ pub unsafe fn cuMemAllocPitch_v2(
 }
 
 fn allocate(shim: &Shim, context: Id, bytes: usize) -> Result<u64, Code> {
+    let bytes = bytes as u64;
     let device = shim.contexts().get(context)?.device;
-    let address: u64 = shim.remote.ask(ALLOCATE, &[&encode(&Allocate { bytes: bytes as u64 })])?.value()?;
-    let range = Range { address, bytes: bytes as u64 };
-    if let Err(code) = shim.memory().add(range, MemoryKind::Device, context, device) {
+    if shim.snapshot.arena.is_none() {
+        return allocate_by_driver(shim, context, device, bytes);
+    }
+    if let Some(address) = cut(shim, context, device, bytes) {
+        return Ok(address);
+    }
+    // Where enough was freed the GPU is waited for, as cuMemFree would have.
+    let waits = shim.memory().credit.may_free(context, bytes);
+    if waits {
+        wait_for_freed(shim)?;
+        if let Some(address) = cut(shim, context, device, bytes) {
+            return Ok(address);
+        }
+    }
+    let wish = shim.memory().credit.wish(context, bytes);
+    match ask_for(shim, context, device, wish, bytes) {
+        Err(CUDA_ERROR_OUT_OF_MEMORY) => allocate_last(shim, context, device, bytes),
+        other => other,
+    }
+}
+
+/// Takes memory from the credit, if there is enough: nobody is asked.
+fn cut(shim: &Shim, context: Id, device: i32, bytes: u64) -> Option<u64> {
+    let passed = shim.remote.fence_passed();
+    let mut memory = shim.memory();
+    memory.credit.passed(passed);
+    let address = memory.credit.take(context, bytes)?;
+    let range = Range { address, bytes };
+    // In the arena, which is held, this cannot fail.
+    memory.add(range, MemoryKind::Device, context, device).ok().map(|()| address)
+}
+
+/// Asks for more credit and takes what is needed of it at once, before another thread does.
+fn ask_for(shim: &Shim, context: Id, device: i32, wish: u64, bytes: u64) -> Result<u64, Code> {
+    let chunk: Range = shim.remote.ask(ALLOCATE, &[&encode(&Allocate { bytes: wish })])?.value()?;
+    let mut memory = shim.memory();
+    memory.credit.grant(chunk, context, device);
+    let address = memory.credit.take(context, bytes).ok_or(CUDA_ERROR_OUT_OF_MEMORY)?;
+    memory.add(Range { address, bytes }, MemoryKind::Device, context, device)?;
+    Ok(address)
+}
+
+/// Before the program hears that there is no memory, nothing is kept that it does not use, and nothing more is asked for than it needs.
+fn allocate_last(shim: &Shim, context: Id, device: i32, bytes: u64) -> Result<u64, Code> {
+    wait_for_freed(shim)?;
+    if let Some(address) = cut(shim, context, device, bytes) {
+        return Ok(address);
+    }
+    let idle = shim.memory().credit.give_back(0);
+    for chunk in idle {
+        shim.remote.ask(FREE, &[&encode(&chunk)])?.check()?;
+    }
+    ask_for(shim, context, device, bytes, bytes)
+}
+
+/// Waits until everything that was queued before the last free is done.
+fn wait_for_freed(shim: &Shim) -> Result<(), Code> {
+    let (new, last) = {
+        let mut memory = shim.memory();
+        (memory.credit.fence(), memory.credit.last_fence())
+    };
+    match new.or(last) {
+        Some(number) => shim.remote.ask(FENCE, &[&encode(&number)])?.check(),
+        None => Ok(()),
+    }
+}
+
+/// Where memory cannot be mapped at chosen addresses, the driver chooses, and each allocation is held as it is learnt of.
+fn allocate_by_driver(shim: &Shim, context: Id, device: i32, bytes: u64) -> Result<u64, Code> {
+    let given: Range = shim.remote.ask(ALLOCATE, &[&encode(&Allocate { bytes })])?.value()?;
+    let address = given.address;
+    if let Err(code) = shim.memory().add(Range { address, bytes }, MemoryKind::Device, context, device) {
         shim.remote.ask(FREE, &[&encode(&address)])?;
         crate::state::complain(&format!(
             "the server put memory at {address:#x}, where this process has something else"
@@ -77,10 +147,42 @@ pub unsafe fn cuMemFree_v2(address: u64) -> Result<(), Code> {
         return Ok(());
     }
     // The books are settled first: from now on the address is nobody's, whatever other threads do with it.
-    let freed = shim.memory().remove(address, |kind| kind == MemoryKind::Device)?;
-    let answer = shim.remote.ask(FREE, &[&encode(&address)])?;
-    drop(freed);
-    answer.check()
+    let passed = shim.remote.fence_passed();
+    let (fence, excess) = {
+        let mut memory = shim.memory();
+        let freed = memory.remove(address, |kind| kind == MemoryKind::Device)?;
+        if shim.snapshot.arena.is_none() {
+            drop(memory);
+            let answer = shim.remote.ask(FREE, &[&encode(&address)])?;
+            drop(freed);
+            return answer.check();
+        }
+        memory.credit.passed(passed);
+        (memory.credit.free(freed.range), memory.credit.give_back_excess())
+    };
+    if let Some(number) = fence {
+        shim.remote.tell(FENCE, &[&encode(&number)])?;
+    }
+    for chunk in excess {
+        shim.remote.tell(FREE, &[&encode(&chunk)])?;
+    }
+    Ok(())
+}
+
+/// What is backed for this process and not in use is free to it.
+pub unsafe fn cuMemGetInfo_v2(free: *mut usize, total: *mut usize) -> Result<(), Code> {
+    let (shim, context) = in_context_hearing()?;
+    if free.is_null() || total.is_null() {
+        return Err(CUDA_ERROR_INVALID_VALUE);
+    }
+    let device = shim.contexts().get(context)?.device;
+    let answer = shim.remote.ask(op("cuMemGetInfo_v2"), &[])?;
+    let (known, all): (u64, u64) = answer.value()?;
+    let unused = shim.memory().credit.unused_bytes(device);
+    unsafe {
+        give(free, (known + unused).min(all) as usize)?;
+        give(total, all as usize)
+    }
 }
 
 pub unsafe fn cuMemHostAlloc(address: *mut *mut c_void, bytes: usize, flags: u32) -> Result<(), Code> {

@@ -1,6 +1,7 @@
 //! How the road from a program to its GPU behaves: real programs in processes of their own, a server on loopback, the software
 //! GPU behind it. What the same program does directly on the software GPU is what it must do here.
 
+mod allocations;
 mod answers;
 mod connection;
 mod costs;

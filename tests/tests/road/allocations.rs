@@ -1,0 +1,34 @@
+//! Device memory: whose it is, when it may be another's, and what asking for it costs.
+
+use std::fs;
+
+use farwarp_tests::{Product, Server, run};
+use serde_json::Value;
+
+use crate::{LIMIT, well, well_on_both_roads};
+
+#[test]
+fn allocations_have_their_own_sizes_and_running_out_is_said_by_the_call_that_allocates() {
+    well_on_both_roads("allocations", &[]);
+}
+
+#[test]
+fn under_eight_threads_no_allocation_overlaps_is_reused_early_or_leaks() {
+    well(&Server::start(), "allocations", &["model", "6"]);
+}
+
+#[test]
+fn a_thousand_allocations_and_frees_within_the_credit_cost_no_round_trip() {
+    let server = Server::start();
+    let program = Product::find().program("allocations.driver");
+    let asked = |rounds: &str| {
+        let bill = server.file("bill.json");
+        let mut command = server.command(&program);
+        let outcome = run(command.args(["rounds", rounds]).env("FARWARP_STATS", &bill), LIMIT);
+        assert!(outcome.status.success(), "{outcome}");
+        let bill: Value = serde_json::from_slice(&fs::read(&bill).expect("the bill")).expect("JSON");
+        bill["asks"].as_u64().unwrap_or_else(|| panic!("{bill:#}"))
+    };
+    // The first allocation asks for credit.
+    assert_eq!(asked("1000"), asked("1"));
+}
