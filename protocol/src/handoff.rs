@@ -35,6 +35,12 @@ pub struct Start {
     pub silence_ms: u64,
     /// Absolute path of the libcuda to load.
     pub driver: String,
+    /// It is NVIDIA's, whose system calls differ by version.
+    pub nvidia: bool,
+    /// Whether to close the jail; always, but where somebody looks for a fault.
+    pub jailed: bool,
+    /// Device memory that the session may hold.
+    pub device_bytes_max: u64,
 }
 
 impl fmt::Debug for Start {
@@ -56,6 +62,10 @@ pub struct Datagram {
 
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub enum FromWorker {
+    /// How each layer of its jail stands, in the order in which they were taken.
+    Jailed {
+        layers: Vec<JailLayer>,
+    },
     DriverLoaded,
     DriverFailed {
         why: String,
@@ -73,6 +83,14 @@ pub enum FromWorker {
     Ended {
         why: String,
     },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct JailLayer {
+    pub name: String,
+    pub holds: bool,
+    /// What exactly holds, or why it does not.
+    pub words: String,
 }
 
 /// What a session has done, for those who look after money.

@@ -5,14 +5,17 @@
 mod door;
 mod handoff;
 mod lifetime;
+mod processes;
 mod readiness;
 mod routes;
 mod sessions;
 mod supervisor;
+mod words;
 mod workers;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,17 +25,19 @@ use farwarp_link::tls;
 use farwarp_protocol::admission::{
     Admission, Answer, ClientInfo, PROGRAM_BYTES_MAX, Refusal, ServerStatus, TAG_BYTES, close,
 };
-use farwarp_protocol::handoff::Start;
+use farwarp_protocol::handoff::{JailLayer, Start};
 use farwarp_protocol::ticket::{Secret, Ticket};
 use quinn::{Endpoint, ServerConfig, TokioRuntime, VarInt};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, Semaphore};
 
-use crate::driver_choice::Driver;
+use crate::driver_choice::{Driver, DriverKind};
+use crate::quota::Quota;
 use door::Unproven;
 use handoff::HandOffSocket;
 pub use lifetime::Ended;
 use lifetime::Lifetime;
+pub use processes::apart;
 use routes::Routes;
 use sessions::{Session, Sessions, first_cid, printable};
 use supervisor::Supervisor;
@@ -60,6 +65,9 @@ pub struct Config {
     pub resume_grace: Duration,
     pub sessions_max: usize,
     pub worker: WorkerCommand,
+    pub quota: Quota,
+    /// Whether workers are jailed; always, but where somebody looks for a fault.
+    pub jailed: bool,
 }
 
 pub struct Gate {
@@ -79,6 +87,7 @@ struct Shared {
     /// The lifetime or the number of sessions has changed.
     changed: Notify,
     born: Instant,
+    jail_said: AtomicBool,
 }
 
 impl Gate {
@@ -114,6 +123,7 @@ impl Gate {
             lifetime: Mutex::new(lifetime),
             changed: Notify::new(),
             born: now,
+            jail_said: AtomicBool::new(false),
         };
         Ok(Self { endpoint, ticket, shared: Arc::new(shared) })
     }
@@ -237,8 +247,14 @@ impl Shared {
             resume_grace_ms: self.config.resume_grace.as_millis() as u64,
             silence_ms: silence.as_millis() as u64,
             driver: self.config.driver.path.to_string_lossy().into_owned(),
+            nvidia: self.config.driver.kind == DriverKind::Nvidia,
+            jailed: self.config.jailed,
+            device_bytes_max: self.config.quota.device_bytes,
         };
-        let (child, channel) = self.config.worker.start(start)?;
+        let (mut child, channel) = self.config.worker.start(start)?;
+        if let Some(log) = child.stderr.take() {
+            tokio::spawn(words::pass_on(log, id));
+        }
         let to_worker = std::os::fd::AsFd::as_fd(&channel).try_clone_to_owned()?;
         let end = Arc::new(Notify::new());
         let supervisor = Supervisor::new(self.clone(), id, child, channel, client, end.clone())?;
@@ -279,6 +295,21 @@ impl Shared {
             resume_grace_ms: self.config.resume_grace.as_millis() as u64,
             silence_ms: settings::silence_for(self.config.resume_grace).as_millis() as u64,
             server: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+
+    /// What a jail lacks on this machine is said once; it is the same for every worker.
+    fn note_jail(&self, session: u64, layers: &[JailLayer]) {
+        for JailLayer { name, holds, words } in layers {
+            tracing::info!(session, layer = printable(name), holds, words = printable(words), "jail");
+        }
+        let lacks = layers.iter().filter(|layer| !layer.holds);
+        let lacks: Vec<String> = lacks.map(|layer| format!("{} ({})", layer.name, layer.words)).collect();
+        if !lacks.is_empty() && !self.jail_said.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                lacks = printable(&lacks.join("; ")),
+                "the workers' jail lacks a layer on this machine"
+            );
         }
     }
 

@@ -4,6 +4,8 @@
 //! - [`driver_choice`]: which libcuda the workers load
 //! - [`ticket_file`]: the ticket, written for its owner only
 //! - [`worker_process`]: what a process does first to be a worker
+//! - [`jail`]: what it gives up before it hears its client
+//! - [`quota`]: what a session may use
 //! - [`port`]: the worker's door to the gate and to its client
 //! - [`worker`]: takes calls off the log; `executor` issues them by the handlers of `serve` and `by_hand`
 //! - `driver`: the libcuda that was loaded; `objects`, `ranges`, `arena`: what the session owns there
@@ -15,11 +17,13 @@ mod driver;
 pub mod driver_choice;
 mod executor;
 pub mod gate;
+pub mod jail;
 mod objects;
 mod outlet;
 mod param;
 pub mod port;
 mod printed;
+pub mod quota;
 mod ranges;
 mod refusal;
 mod serve;

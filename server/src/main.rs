@@ -10,8 +10,10 @@ use clap::{Args, Parser, Subcommand};
 use farwarp_link::keys::{self, KeyPair};
 use farwarp_protocol::admission::SESSIONS_MAX;
 use farwarp_protocol::ticket::Secret;
-use farwarp_server::gate::{Config, Gate, WorkerCommand};
-use farwarp_server::{driver_choice, ticket_file, time};
+use farwarp_server::driver_choice::{self, DriverKind};
+use farwarp_server::gate::{self, Config, Gate, WorkerCommand};
+use farwarp_server::quota::{self, Quota};
+use farwarp_server::{jail, ticket_file, time};
 use tracing_subscriber::EnvFilter;
 
 /// Serves the GPU of this machine, or a software GPU, to programs that hold its ticket.
@@ -29,6 +31,15 @@ enum Role {
     /// Serves one session; started by the gate, with its socketpair as standard input.
     #[command(hide = true)]
     Worker,
+    /// Closes a worker's jail around itself and says how each layer stands on this machine.
+    Jail {
+        /// The libcuda that would be loaded in it; default as for a server.
+        #[arg(long, value_name = "PATH")]
+        driver: Option<PathBuf>,
+        /// In this very process, instead of one that is started as the gate starts workers.
+        #[arg(long, hide = true)]
+        here: bool,
+    },
 }
 
 #[derive(Args)]
@@ -57,12 +68,32 @@ struct GateArguments {
     /// Sessions at once.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=SESSIONS_MAX as i64))]
     sessions: u16,
+    /// Memory of this machine that one session's worker may hold. Default: three quarters of it.
+    #[arg(long, value_name = "SIZE", value_parser = quota::parse_bytes)]
+    session_memory: Option<u64>,
+    /// Device memory that one session may hold. Default: what the device has.
+    #[arg(long, value_name = "SIZE", value_parser = quota::parse_bytes)]
+    device_memory: Option<u64>,
     /// A file with the client secret, 64 hexadecimal digits; without it a new one is made.
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
+    /// "off" lets workers run with all rights of whoever starts the server: only to look for a fault, never for others.
+    #[arg(long, value_name = "on|off", default_value = "on", value_parser = on_or_off, action = clap::ArgAction::Set)]
+    jail: bool,
+    /// Jail workers as if the driver were NVIDIA's.
+    #[arg(long, hide = true)]
+    as_nvidia: bool,
     /// The program to run as each session's worker, instead of this one.
     #[arg(long, value_name = "PATH", hide = true)]
     worker_program: Option<PathBuf>,
+}
+
+fn on_or_off(word: &str) -> Result<bool, String> {
+    match word {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("it is either on or off".into()),
+    }
 }
 
 fn main() -> ExitCode {
@@ -71,6 +102,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.role {
         Some(Role::Worker) => farwarp_server::worker::main(),
+        Some(Role::Jail { driver, here }) => try_jail(driver.as_deref(), here),
         None => serve(arguments.gate),
     };
     match result {
@@ -82,10 +114,30 @@ fn main() -> ExitCode {
     }
 }
 
+/// Whoever asks gets a line a layer; what a jail lacks is no failure of the command.
+fn try_jail(driver: Option<&std::path::Path>, here: bool) -> anyhow::Result<()> {
+    let driver = driver_choice::choose(driver, &std::env::current_exe()?)?;
+    if !here {
+        let mut again = std::process::Command::new("/proc/self/exe");
+        again.args(["jail", "--here", "--driver"]).arg(&driver.path);
+        let status = gate::apart(|| again.status())?;
+        return if status.success() { Ok(()) } else { bail!("it ended with {status}") };
+    }
+    let nvidia = driver.kind == DriverKind::Nvidia;
+    let plan = jail::Plan { driver: driver.path, nvidia, session: 0, limits: jail::Limits::default() };
+    for taken in jail::enter(&plan) {
+        println!("{taken}");
+    }
+    Ok(())
+}
+
 /// The gate: all on one thread, so that its workers, which die with the thread that started them, die with it.
 fn serve(arguments: GateArguments) -> anyhow::Result<()> {
     driver_choice::refuse_our_shim()?;
-    let driver = driver_choice::choose(arguments.driver.as_deref(), &std::env::current_exe()?)?;
+    let mut driver = driver_choice::choose(arguments.driver.as_deref(), &std::env::current_exe()?)?;
+    if arguments.as_nvidia {
+        driver.kind = DriverKind::Nvidia;
+    }
     let Some(ticket_file) = &arguments.ticket_file else { bail!("--ticket-file is needed") };
     if arguments.listen.ip().is_unspecified() && arguments.advertise.is_none() {
         bail!("--listen {} needs --advertise HOST:PORT: a ticket must say where to go", arguments.listen);
@@ -113,7 +165,17 @@ fn serve(arguments: GateArguments) -> anyhow::Result<()> {
         resume_grace: arguments.resume_grace,
         sessions_max: arguments.sessions.into(),
         worker,
+        quota: Quota {
+            host_bytes: arguments.session_memory.unwrap_or(Quota::default().host_bytes),
+            device_bytes: arguments.device_memory.unwrap_or(Quota::default().device_bytes),
+        },
+        jailed: arguments.jail,
     };
+    if !config.jailed {
+        tracing::warn!(
+            "workers are not jailed: a client that takes one over has the rights of this server's user"
+        );
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listen = config.listen;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use farwarp_link::Link;
 use farwarp_link::keys::KeyPair;
 use farwarp_link::quic::{Accepting, HandedOver, Inbox, SessionSecrets, Socket};
-use farwarp_protocol::handoff::{Datagram, FromWorker, Start, ToWorker};
+use farwarp_protocol::handoff::{Datagram, FromWorker, JailLayer, Start, ToWorker};
 use farwarp_protocol::ticket::Secret;
 
 pub use channel::{Channel, ChannelError};
@@ -103,6 +103,10 @@ impl WorkerPort {
     /// Where the worker counts what it does; any thread may.
     pub fn counters(&self) -> Arc<Counters> {
         self.counters.clone()
+    }
+
+    pub fn jailed(&self, layers: Vec<JailLayer>) -> Result<(), PortError> {
+        Ok(self.channel.send(&FromWorker::Jailed { layers }, None)?)
     }
 
     pub fn driver_loaded(&self) -> Result<(), PortError> {

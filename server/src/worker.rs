@@ -35,6 +35,7 @@ const MAX_CONNECTIONS: &str = "32";
 pub fn main() -> anyhow::Result<()> {
     let (mut port, start) =
         WorkerPort::from_fd(worker_process::enter()?).context("the gate's first message")?;
+    worker_process::close_jail(&port, &start).context("the gate hears nothing")?;
     let printed = Arc::new(Printed::capture().context("taking over stdout")?);
     let outlet = Arc::new(Outlet::new()?);
     keep_alive(outlet.clone());

@@ -5,7 +5,12 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use farwarp_link::quic::probe_offload;
+use farwarp_protocol::handoff::Start;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+
+use crate::jail;
+use crate::port::{PortError, WorkerPort};
 
 /// Takes the socketpair that the gate left as standard input.
 pub fn enter() -> io::Result<OwnedFd> {
@@ -20,6 +25,17 @@ pub fn enter() -> io::Result<OwnedFd> {
     // Nothing that a driver library may do with its standard input shall reach the gate.
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
     Ok(socketpair)
+}
+
+/// Closes the jail, if the gate says so. Nothing of the client's was heard yet, and there is no second thread.
+pub fn close_jail(port: &WorkerPort, start: &Start) -> Result<(), PortError> {
+    if let Err(error) = probe_offload() {
+        tracing::debug!(%error, "datagrams will go one by one");
+    }
+    match start.jailed {
+        true => port.jailed(jail::enter(&jail::Plan::of(start)).iter().map(Into::into).collect()),
+        false => Ok(()),
+    }
 }
 
 /// Whoever started the gate may have left descriptors open in it that no exec closes.

@@ -6,7 +6,7 @@
 mod accept;
 pub mod settings;
 
-pub use crate::socket::Socket;
+pub use crate::socket::{Socket, probe_offload};
 pub use accept::{Accepting, HandedOver, Inbox, Rejected, SessionSecrets, Tagged};
 
 use std::io::{self, IoSliceMut};

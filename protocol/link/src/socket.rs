@@ -3,6 +3,7 @@
 use std::io::{self, IoSliceMut};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::{Arc, OnceLock};
 
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 
@@ -17,9 +18,21 @@ pub(crate) const TRAIN_BYTES: usize = 64 << 10;
 /// The largest train that we send; beside its headers it must stay below 64 KiB, or the kernel refuses it whole.
 const SENT_TRAIN_BYTES: usize = 65_000;
 
+/// What the kernel was found to offload while this process could still make sockets.
+static PROBED: OnceLock<Arc<UdpSocketState>> = OnceLock::new();
+
+/// quinn-udp makes a socket of its own to find out what the kernel offloads. A process that will not be able to make one
+/// asks before; its later sockets use the answer.
+pub fn probe_offload() -> io::Result<()> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let state = UdpSocketState::new((&socket).into())?;
+    PROBED.get_or_init(|| Arc::new(state));
+    Ok(())
+}
+
 pub struct Socket {
     socket: UdpSocket,
-    state: UdpSocketState,
+    state: Arc<UdpSocketState>,
     peer: SocketAddr,
 }
 
@@ -39,7 +52,9 @@ impl Socket {
     pub fn adopt(socket: UdpSocket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let peer = socket.peer_addr()?;
-        let state = UdpSocketState::new((&socket).into())?;
+        // Sets the socket's options, too.
+        let own = UdpSocketState::new((&socket).into())?;
+        let state = PROBED.get().cloned().unwrap_or_else(|| Arc::new(own));
         enlarge(&socket, &state);
         Ok(Self { socket, state, peer })
     }

@@ -50,8 +50,9 @@ pub fn run(json: bool) -> anyhow::Result<ExitCode> {
     let installed = Installed::find()?;
     let paths = places::paths();
     let mut findings = libraries(&installed);
+    findings.push(server(&installed));
+    findings.extend(jail(&installed));
     findings.extend([
-        server(&installed),
         config(&paths),
         runtime(&paths),
         state(&paths),
@@ -124,6 +125,24 @@ fn server(installed: &Installed) -> Finding {
             found("server", Verdict::Bad, format!("{shown} does not run: {}", error.trim()))
         }
     }
+}
+
+/// What the server's workers give up on this machine: the server tries it, one line a layer.
+fn jail(installed: &Installed) -> Vec<Finding> {
+    let output = match Command::new(installed.server()).arg("jail").output() {
+        // The line of the server says it already.
+        Err(_) => return Vec::new(),
+        Ok(output) if !output.status.success() => {
+            let error = String::from_utf8_lossy(&output.stderr);
+            return vec![found("jail", Verdict::Weak, format!("it cannot be tried: {}", error.trim()))];
+        }
+        Ok(output) => output,
+    };
+    let layer = |line: &str| match line.split_at_checked(4) {
+        Some(("ok  ", words)) => found("jail", Verdict::Good, words.trim()),
+        _ => found("jail", Verdict::Weak, format!("without {}", line.trim_start_matches("none").trim())),
+    };
+    String::from_utf8_lossy(&output.stdout).lines().map(layer).collect()
 }
 
 fn config(paths: &Paths) -> Finding {

@@ -23,6 +23,8 @@ use crate::port::{Channel, ChannelError, FIRST_CONNECTION_TIMEOUT};
 const SLACK: Duration = Duration::from_secs(1);
 /// How long a worker may take to exit once its session is over, before it is killed. A kernel that runs does not count.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a worker's memory is looked at. One that takes memory as fast as it can gets some hundred MiB beyond its quota.
+const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// Messages of one worker taken at a time.
 const MESSAGES_MAX: usize = 64;
 
@@ -60,6 +62,8 @@ impl Supervisor {
 
     /// Returns when the worker has ended and was reaped.
     pub async fn run(mut self) {
+        let mut looks = tokio::time::interval(LOOK_INTERVAL);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let status = loop {
             let deadline = tokio::time::Instant::from(self.deadline.unwrap_or_else(far_away));
             tokio::select! {
@@ -69,6 +73,7 @@ impl Supervisor {
                     self.client = None;
                     self.kill("its client's process has ended");
                 }
+                _ = looks.tick() => self.look(),
                 () = self.end.notified() => self.end_in_order(),
                 () = tokio::time::sleep_until(deadline) => self.kill("its client did not come back in time"),
             }
@@ -103,6 +108,7 @@ impl Supervisor {
     fn take(&mut self, message: FromWorker) {
         let now = Instant::now();
         match message {
+            FromWorker::Jailed { layers } => self.shared.note_jail(self.id, &layers),
             FromWorker::DriverLoaded => tracing::info!(session = self.id, "the driver is loaded"),
             FromWorker::DriverFailed { why } => {
                 tracing::error!(session = self.id, %why, "the driver could not be loaded");
@@ -122,6 +128,17 @@ impl Supervisor {
                 self.why.get_or_insert(why);
                 self.deadline = Some(now + EXIT_TIMEOUT);
             }
+        }
+    }
+
+    /// What the kernel says that the worker uses; its own word would be its client's.
+    fn look(&mut self) {
+        let (most, holds) = (self.shared.config.quota.host_bytes, self.child.id().and_then(resident_bytes));
+        if let Some(bytes) = holds.filter(|bytes| *bytes > most) {
+            let (mib, most_mib) = (bytes >> 20, most >> 20);
+            self.kill(&format!(
+                "its worker held {mib} MiB of the server's memory, more than its quota of {most_mib} MiB"
+            ));
         }
     }
 
@@ -149,6 +166,13 @@ impl Supervisor {
         self.deadline = Some(Instant::now() + EXIT_TIMEOUT);
         kill(&self.child);
     }
+}
+
+/// Memory of a process that is not swapped out, shared memory included.
+fn resident_bytes(process: u32) -> Option<u64> {
+    let statm = fs::read_to_string(format!("/proc/{process}/statm")).ok()?;
+    let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    pages.checked_mul(rustix::param::page_size() as u64)
 }
 
 fn far_away() -> Instant {

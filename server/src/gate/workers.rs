@@ -10,6 +10,7 @@ use farwarp_protocol::handoff::{Start, ToWorker};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 
+use super::processes;
 use crate::port::Channel;
 
 /// What of the gate's environment a worker gets; all else stays outside. Driver variables of the client come with its
@@ -34,19 +35,21 @@ impl WorkerCommand {
     /// itself that it dies with us (`worker_process`), before anything else.
     pub fn start(&self, first: Start) -> io::Result<(Child, Channel)> {
         let (ours, theirs) = Channel::pair()?;
+        let jailed = first.jailed;
         // Before the worker runs: one that ends at once must not turn this into an error of the socketpair.
         ours.send(&ToWorker::Start(first), None).map_err(io::Error::other)?;
-        let child = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        command
             .arg0("farwarp-worker")
             .args(&self.arguments)
             .env_clear()
             .envs(passed_environment())
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
-            .stderr(Stdio::inherit())
+            .stderr(Stdio::piped())
             .process_group(0)
-            .kill_on_drop(true)
-            .spawn()?;
+            .kill_on_drop(true);
+        let child = if jailed { processes::apart(|| command.spawn())? } else { command.spawn()? };
         Ok((child, ours))
     }
 }

@@ -10,7 +10,8 @@ use farwarp_server::worker_process;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 fn main() {
-    let (mut port, _start) = WorkerPort::from_fd(worker_process::enter().unwrap()).unwrap();
+    let (mut port, start) = WorkerPort::from_fd(worker_process::enter().unwrap()).unwrap();
+    worker_process::close_jail(&port, &start).unwrap();
     port.driver_loaded().unwrap();
     let why = serve(&mut port);
     port.ended(&why.to_string());

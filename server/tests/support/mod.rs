@@ -4,7 +4,7 @@
 #![allow(dead_code)]
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -33,21 +33,32 @@ impl Server {
 
     pub fn start_with(more: &[&str], change: impl FnOnce(&mut Command)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let ticket_file = folder.path().join("ticket");
         // The workers of these tests load no driver, but one must be named.
         let driver = folder.path().join("libcuda.so.1");
         fs::write(&driver, "").unwrap();
+        Self::launch(folder, &driver, more, |command| {
+            if !more.contains(&"--worker-program") {
+                command.args(["--worker-program", env!("CARGO_BIN_EXE_farwarp-echo-worker")]);
+            }
+            change(command);
+        })
+    }
+
+    /// With the product's own workers, which load this driver.
+    pub fn with_driver(driver: &Path, more: &[&str], change: impl FnOnce(&mut Command)) -> Self {
+        Self::launch(tempfile::tempdir().unwrap(), driver, more, change)
+    }
+
+    fn launch(
+        folder: tempfile::TempDir,
+        driver: &Path,
+        more: &[&str],
+        change: impl FnOnce(&mut Command),
+    ) -> Self {
+        let ticket_file = folder.path().join("ticket");
         let mut command = Command::new(env!("CARGO_BIN_EXE_farwarp-server"));
-        command
-            .arg("--ticket-file")
-            .arg(&ticket_file)
-            .arg("--driver")
-            .arg(&driver)
-            .args(more)
-            .stdin(Stdio::null());
-        if !more.contains(&"--worker-program") {
-            command.args(["--worker-program", env!("CARGO_BIN_EXE_farwarp-echo-worker")]);
-        }
+        command.arg("--ticket-file").arg(&ticket_file).arg("--driver").arg(driver).args(more);
+        command.stdin(Stdio::null());
         change(&mut command);
         let process = command.spawn().unwrap();
         until("the ticket is written", || ticket_file.exists());
