@@ -89,6 +89,18 @@ ops! {
     HOST_CALL;
     /// A token of [`NOTICE_HOST_CALL`]: that function has returned.
     HOST_CALL_DONE;
+    /// [`GraphInstantiate`]: an image that was sent before is a plan, which is made executable.
+    GRAPH_INSTANTIATE;
+    /// [`GraphLaunch`].
+    GRAPH_LAUNCH;
+    /// [`GraphLaunch`], of which only what comes before its first launch is done.
+    GRAPH_UPLOAD;
+    /// An executable graph that is destroyed.
+    GRAPH_EXEC_GONE;
+    /// [`GraphConditional`], answered by its value.
+    GRAPH_CONDITIONAL;
+    /// A graph whose conditional values are no longer named.
+    GRAPH_CONDITIONALS_GONE;
     /// Notice: a told call failed. About that call, with its code; the body is empty.
     NOTICE_FAILED;
     /// Notice: an error after which the process or the context is lost; about the call that met it, as far as is known.
@@ -393,6 +405,30 @@ impl MemoryOperation {
             _ => None,
         }
     }
+}
+
+/// `exec` may be live: then it means something new from now on, and what was launched still runs.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct GraphInstantiate {
+    pub upload: u64,
+    pub exec: Id,
+    /// The graph whose conditional values the plan uses.
+    pub graph: Id,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct GraphLaunch {
+    pub exec: Id,
+    pub stream: u64,
+}
+
+/// `cuGraphConditionalHandleCreate`.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct GraphConditional {
+    pub graph: Id,
+    pub context: Id,
+    pub default: u32,
+    pub flags: u32,
 }
 
 /// What both sides must agree on: every row's name, word and arguments, and the operations that are our own.

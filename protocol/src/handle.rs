@@ -21,14 +21,33 @@ pub enum ObjectKind {
     MemPool = 21,
     /// Physical memory without an address.
     AllocationHandle = 22,
+    Graph = 30,
+    GraphNode = 31,
+    GraphExec = 32,
+    UserObject = 33,
 }
 
 impl ObjectKind {
     fn from_number(number: u8) -> Option<ObjectKind> {
         use ObjectKind::*;
-        [Context, Stream, Event, Module, Function, Library, Kernel, LinkState, MemPool, AllocationHandle]
-            .into_iter()
-            .find(|kind| *kind as u8 == number)
+        [
+            Context,
+            Stream,
+            Event,
+            Module,
+            Function,
+            Library,
+            Kernel,
+            LinkState,
+            MemPool,
+            AllocationHandle,
+            Graph,
+            GraphNode,
+            GraphExec,
+            UserObject,
+        ]
+        .into_iter()
+        .find(|kind| *kind as u8 == number)
     }
 }
 

@@ -11,6 +11,7 @@ pub mod codec;
 pub mod describe;
 pub mod error;
 pub mod frame;
+pub mod graph;
 pub mod handle;
 pub mod handoff;
 pub mod limits;

@@ -118,6 +118,12 @@ kinds! {
     Graph = u64;
     /// A node of a graph.
     GraphNode = u64;
+    /// An executable graph.
+    GraphExec = u64;
+    /// What dies with the last graph that holds it.
+    UserObject = u64;
+    /// What a conditional node looks at: the driver's own value, as kernels receive it.
+    ConditionalHandle = u64;
 }
 
 /// NULL as a stream: whichever default stream the symbol means that was called.

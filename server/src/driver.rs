@@ -1,6 +1,7 @@
 //! The driver library, loaded by absolute path: NVIDIA's or the software GPU's, through the same code.
 #![allow(unsafe_code)] // loads a library and calls its functions.
 
+use farwarp_graphs::mirror;
 use farwarp_protocol::call::MemoryOperation;
 use farwarp_protocol::error::{CUDA_ERROR_NOT_SUPPORTED, Code};
 use libloading::Library;
@@ -143,6 +144,28 @@ driver! {
     fn cuStreamSetAttribute(stream: u64, attribute: u32, value: *const [u8; 64]);
     fn cuStreamCopyAttributes(to: u64, from: u64);
     fn cuStreamBatchMemOp_v2(stream: u64, count: u32, list: *const MemOp, flags: u32);
+    fn cuGraphCreate(graph: *mut u64, flags: u32);
+    fn cuGraphDestroy(graph: u64);
+    fn cuGraphAddKernelNode_v2(node: *mut u64, graph: u64, after: *const u64, count: usize, params: *const mirror::Kernel);
+    fn cuGraphKernelNodeSetAttribute(node: u64, attribute: u32, value: *const [u8; 64]);
+    fn cuGraphAddMemcpyNode(node: *mut u64, graph: u64, after: *const u64, count: usize, params: *const mirror::Copy, context: u64);
+    fn cuGraphAddMemsetNode(node: *mut u64, graph: u64, after: *const u64, count: usize, params: *const mirror::FillV1, context: u64);
+    fn cuGraphAddEmptyNode(node: *mut u64, graph: u64, after: *const u64, count: usize);
+    fn cuGraphAddEventRecordNode(node: *mut u64, graph: u64, after: *const u64, count: usize, event: u64);
+    fn cuGraphAddEventWaitNode(node: *mut u64, graph: u64, after: *const u64, count: usize, event: u64);
+    fn cuGraphAddBatchMemOpNode(
+        node: *mut u64, graph: u64, after: *const u64, count: usize, params: *const mirror::MemoryOperations,
+    );
+    fn cuGraphAddNode_v2(
+        node: *mut u64, graph: u64, after: *const u64, data: *const [u8; 8], count: usize, params: *mut mirror::NodeParams,
+    );
+    fn cuGraphAddDependencies_v2(graph: u64, from: *const u64, to: *const u64, data: *const [u8; 8], count: usize);
+    fn cuGraphConditionalHandleCreate(handle: *mut u64, graph: u64, context: u64, default: u32, flags: u32);
+    fn cuGraphInstantiateWithFlags(exec: *mut u64, graph: u64, flags: u64);
+    fn cuGraphNodeSetEnabled(exec: u64, node: u64, enabled: u32);
+    fn cuGraphUpload(exec: u64, stream: u64);
+    fn cuGraphLaunch(exec: u64, stream: u64);
+    fn cuGraphExecDestroy(exec: u64);
     fn cuLaunchKernelEx(config: *const LaunchConfig, function: u64, params: *mut *mut c_void, extra: *mut *mut c_void);
 }
 

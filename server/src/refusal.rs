@@ -2,6 +2,7 @@
 
 use farwarp_protocol::boxes::Shape;
 use farwarp_protocol::codec::CodecError;
+use farwarp_protocol::graph::PlanError;
 use farwarp_protocol::handle::{Id, ObjectKind};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +45,10 @@ pub enum Refusal {
     NoSuchDevice { ordinal: i32, count: usize },
     #[error("a name with a NUL inside")]
     BadName,
+    #[error("a graph that cannot be one: {0}")]
+    Plan(#[from] PlanError),
+    #[error("a graph that would touch the client's own memory")]
+    HostStep,
     #[error("host call {token} is not waited for")]
     NoSuchHostCall { token: u64 },
 }

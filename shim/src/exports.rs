@@ -73,7 +73,10 @@ macro_rules! export_body {
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $name($($arg: <$kind as Kind>::C),*) -> Code {
             static CALLS: Counter = Counter::new(stringify!($name));
-            enter(&CALLS, || unsafe { $module::$name($($arg),*) })
+            enter(&CALLS, || {
+                unless_captured! { $name ($($arg),*) }
+                unsafe { $module::$name($($arg),*) }
+            })
         }
         export_per_thread! { $name [$($alias)?] ($($arg: $kind),*) }
     };
@@ -85,6 +88,7 @@ macro_rules! export_remote {
         pub unsafe extern "C" fn $name($($arg: <$kind as Kind>::C),*) -> Code {
             static CALLS: Counter = Counter::new(stringify!($name));
             enter(&CALLS, || {
+                unless_captured! { $name ($($arg),*) }
                 let (shim, _) = in_context_hearing()?;
                 #[allow(unused_mut)] // a row without arguments writes nothing
                 let mut $call = Outgoing { shim, body: Vec::new() };
@@ -93,6 +97,19 @@ macro_rules! export_remote {
             })
         }
         export_per_thread! { $name [$($alias)?] ($($arg: $kind),*) }
+    };
+}
+
+/// While a stream captures, calls may become nodes, or be refused.
+macro_rules! unless_captured {
+    ($name:ident ($($arg:ident),*)) => {
+        const OF_EVENTS: bool = farwarp_graphs::concerns_events(stringify!($name));
+        if farwarp_graphs::is_any(OF_EVENTS) {
+            let words = [$(farwarp_graphs::Word::word($arg)),*];
+            if let Some(done) = by_hand::graph::divert(stringify!($name), &words) {
+                return done;
+            }
+        }
     };
 }
 

@@ -26,7 +26,6 @@ thread_local! {
     static PER_THREAD: Cell<bool> = const { Cell::new(false) };
     static IN_CALL: Cell<bool> = const { Cell::new(false) };
     static CROSSED: Cell<bool> = const { Cell::new(false) };
-    static CAPTURE_MODE: Cell<u32> = const { Cell::new(0) };
     static RETURN: SlotReturn = const { SlotReturn };
 }
 
@@ -149,9 +148,4 @@ pub fn resolve(stream: u64) -> u64 {
         STREAM_NULL => STREAM_LEGACY,
         other => other,
     }
-}
-
-/// The thread's stream capture mode, which is replaced.
-pub fn exchange_capture_mode(mode: u32) -> u32 {
-    CAPTURE_MODE.replace(mode)
 }

@@ -35,22 +35,22 @@ macro_rules! stream_management { ($then:ident) => { $then! {
         hStream: Stream, callback: HostFn<CUstreamCallback>, userData: HostPtr, flags: u32,
     );
     /// Begins to capture a stream into a new graph.
-    #[since(10010)] deny fn cuStreamBeginCapture_v2 | cuStreamBeginCapture_v2_ptsz (hStream: Stream, mode: Enum<CUstreamCaptureMode>);
+    #[since(10010)] here fn cuStreamBeginCapture_v2 | cuStreamBeginCapture_v2_ptsz (hStream: Stream, mode: Enum<CUstreamCaptureMode>);
     /// Begins to capture a stream into a new graph, as before CUDA 10.1.
-    #[since(10000)] deny fn cuStreamBeginCapture | cuStreamBeginCapture_ptsz (hStream: Stream);
+    #[since(10000)] here fn cuStreamBeginCapture | cuStreamBeginCapture_ptsz (hStream: Stream);
     /// Begins to capture a stream over a graph that was captured before.
     #[since(13030)] deny fn cuStreamBeginRecaptureToGraph | cuStreamBeginRecaptureToGraph_ptsz (
         hStream: Stream, mode: Enum<CUstreamCaptureMode>, hGraph: Graph, callbackFunc: HostFn<CUgraphRecaptureCallback>, userData: HostPtr,
     );
     /// Begins to capture a stream into a graph that exists.
-    #[since(12030)] deny fn cuStreamBeginCaptureToGraph | cuStreamBeginCaptureToGraph_ptsz (
+    #[since(12030)] here fn cuStreamBeginCaptureToGraph | cuStreamBeginCaptureToGraph_ptsz (
         hStream: Stream, hGraph: Graph, dependencies: Option<In<GraphNode>>[numDependencies],
         dependencyData: Option<In<Struct<CUgraphEdgeData>>>[numDependencies], numDependencies: usize, mode: Enum<CUstreamCaptureMode>,
     );
     /// Swaps the thread's capture mode.
     #[since(10010)] here fn cuThreadExchangeStreamCaptureMode(mode: InOut<Enum<CUstreamCaptureMode>>);
     /// Ends a capture and returns its graph.
-    #[since(10000)] deny fn cuStreamEndCapture | cuStreamEndCapture_ptsz (hStream: Stream, phGraph: Out<Graph> = new);
+    #[since(10000)] here fn cuStreamEndCapture | cuStreamEndCapture_ptsz (hStream: Stream, phGraph: Out<Graph> = new);
     /// Whether a stream is being captured.
     #[since(10000)] here fn cuStreamIsCapturing | cuStreamIsCapturing_ptsz (hStream: Stream, captureStatus: Out<Enum<CUstreamCaptureStatus>>);
     /// A stream's capture: state, number, graph and dependencies with their data.
@@ -69,12 +69,12 @@ macro_rules! stream_management { ($then:ident) => { $then! {
         hStream: Stream, captureStatus_out: Out<Enum<CUstreamCaptureStatus>>, id_out: Option<Out<u64>>,
     );
     /// Changes what the next captured node of a stream depends on.
-    #[since(12030)] deny fn cuStreamUpdateCaptureDependencies_v2 | cuStreamUpdateCaptureDependencies_v2_ptsz (
+    #[since(12030)] here fn cuStreamUpdateCaptureDependencies_v2 | cuStreamUpdateCaptureDependencies_v2_ptsz (
         hStream: Stream, dependencies: Option<In<GraphNode>>[numDependencies],
         dependencyData: Option<In<Struct<CUgraphEdgeData>>>[numDependencies], numDependencies: usize, flags: u32,
     );
     /// Changes what the next captured node of a stream depends on, as before CUDA 12.3.
-    #[since(11030)] deny fn cuStreamUpdateCaptureDependencies | cuStreamUpdateCaptureDependencies_ptsz (
+    #[since(11030)] here fn cuStreamUpdateCaptureDependencies | cuStreamUpdateCaptureDependencies_ptsz (
         hStream: Stream, dependencies: Option<In<GraphNode>>[numDependencies], numDependencies: usize, flags: u32,
     );
     /// Ties managed memory to a stream.

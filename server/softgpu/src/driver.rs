@@ -12,6 +12,7 @@
 //! | `copy.rs`, `transfer.rs`, `pointer.rs` | copies and sets; what is known of an address |
 //! | `image.rs`, `module.rs`, `library.rs`, `function.rs`, `link.rs` | code |
 //! | `launch.rs`, `occupancy.rs`, `console.rs` | kernels, how many fit, what they print |
+//! | `graph.rs`, `graph_jobs.rs` | executable graphs, and their steps as jobs |
 //! | `face.rs` | what `farwarp-face` asks of us |
 
 pub mod api;
@@ -26,6 +27,8 @@ mod edge;
 mod event;
 mod face;
 mod function;
+mod graph;
+mod graph_jobs;
 mod handles;
 mod image;
 mod job;

@@ -10,11 +10,11 @@ use farwarp_protocol::limits::KERNEL_PARAM_BYTES_MAX;
 use std::ffi::c_void;
 
 /// Attributes whose value is plain: see the shim's list. Any other could be a pointer or a handle.
-const ATTRIBUTES_KNOWN: &[u32] = &[2, 4, 5, 6, 8, 10, 11, 14];
+pub const ATTRIBUTES_KNOWN: &[u32] = &[2, 4, 5, 6, 8, 10, 11, 14];
 /// `CU_LAUNCH_PARAM_BUFFER_POINTER`, `_BUFFER_SIZE` and `_END`.
-const EXTRA_BUFFER: *mut c_void = std::ptr::without_provenance_mut(1);
-const EXTRA_SIZE: *mut c_void = std::ptr::without_provenance_mut(2);
-const EXTRA_END: *mut c_void = std::ptr::null_mut();
+pub const EXTRA_BUFFER: *mut c_void = std::ptr::without_provenance_mut(1);
+pub const EXTRA_SIZE: *mut c_void = std::ptr::without_provenance_mut(2);
+pub const EXTRA_END: *mut c_void = std::ptr::null_mut();
 
 pub fn launch(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
     let (launch, header): (Launch, usize) = decode_prefix(call.body)?;

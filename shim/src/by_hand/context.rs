@@ -205,6 +205,7 @@ fn make(shim: &Shim, new: ContextNew) -> Result<(), Code> {
 fn unmake(shim: &Shim, context: Id) -> Result<(), Code> {
     let answer = shim.remote.ask(CONTEXT_GONE, &[&encode(&ContextGone { context })]);
     shim.contexts().deactivate(context);
+    super::graph::context_gone(context);
     shim.objects().context_gone(context);
     shim.memory().context_gone(context);
     shim.remote.context_gone(context);

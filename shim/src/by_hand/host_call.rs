@@ -23,6 +23,8 @@ enum Function {
     Plain(unsafe extern "C" fn(*mut c_void)),
     /// cuStreamAddCallback, which also hears of the stream and its state.
     WithStatus(unsafe extern "C" fn(u64, u32, *mut c_void), u64),
+    /// Our own.
+    Ours(Box<dyn FnOnce() + Send>),
 }
 
 struct Queued {
@@ -73,6 +75,20 @@ pub unsafe fn cuStreamAddCallback(
     enqueue(shim, stream, Queued { function: Function::WithStatus(function, stream), data })
 }
 
+/// Has a function of ours called when the stream gets there; at once where that cannot be.
+pub fn finally(shim: &Shim, stream: u64, function: Box<dyn FnOnce() + Send>) {
+    let shared = std::sync::Arc::new(Mutex::new(Some(function)));
+    let queued = shared.clone();
+    let run = move |place: &Mutex<Option<Box<dyn FnOnce() + Send>>>| {
+        let function = place.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        function.into_iter().for_each(|function| function());
+    };
+    let ours = Function::Ours(Box::new(move || run(&queued)));
+    if enqueue(shim, stream, Queued { function: ours, data: std::ptr::null_mut() }).is_err() {
+        run(&shared);
+    }
+}
+
 fn enqueue(shim: &Shim, stream: u64, queued: Queued) -> Result<(), Code> {
     let stream = checked(shim, stream)?;
     let token = {
@@ -103,6 +119,7 @@ pub fn run(token: u64) {
         match queued.function {
             Function::Plain(function) => function(queued.data),
             Function::WithStatus(function, stream) => function(stream, CUDA_SUCCESS as u32, queued.data),
+            Function::Ours(function) => function(),
         }
     }
     if let Ok(shim) = shim() {

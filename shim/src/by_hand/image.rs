@@ -107,12 +107,18 @@ unsafe fn elf_bytes(base: *const u8) -> Result<usize, Code> {
 
 /// Sends an image up and returns the number by which the load names it.
 pub fn upload(shim: &Shim, image: &[u8]) -> Result<u64, Code> {
+    let upload = upload_plan(shim, image)?;
+    shim.remote.count_module_bytes(image.len());
+    Ok(upload)
+}
+
+/// The same for a graph's plan, which is no module.
+pub fn upload_plan(shim: &Shim, image: &[u8]) -> Result<u64, Code> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let upload = NEXT.fetch_add(1, Ordering::Relaxed);
     let header = encode(&ImagePiece { upload, image_bytes: image.len() as u64 });
     for piece in image.chunks(PIECE_BYTES) {
         shim.remote.tell(IMAGE_PIECE, &[&header, piece])?;
     }
-    shim.remote.count_module_bytes(image.len());
     Ok(upload)
 }

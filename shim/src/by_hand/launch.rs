@@ -205,7 +205,7 @@ unsafe fn launch(
 }
 
 /// What the driver would refuse about the shape of a launch; what depends on the function's registers only the server knows.
-fn check(shim: &Shim, context: Id, launch: &Launch) -> Result<(), Code> {
+pub fn check(shim: &Shim, context: Id, launch: &Launch) -> Result<(), Code> {
     use cudarc::driver::sys::CUdevice_attribute::*;
     let device = shim.device(shim.contexts().get(context)?.device)?;
     let limit = |which| crate::here::attribute(device, which as u32).unwrap_or(i32::MAX) as u64;

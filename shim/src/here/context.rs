@@ -152,16 +152,6 @@ pub unsafe fn cuModuleGetLoadingMode(mode: *mut u32) -> Result<(), Code> {
     unsafe { give(mode, shim()?.snapshot.loading_mode) }
 }
 
-/// Nothing is captured yet, so the mode changes nothing; it is remembered because programs swap it back.
-pub unsafe fn cuThreadExchangeStreamCaptureMode(mode: *mut u32) -> Result<(), Code> {
-    const MODES: u32 = 3;
-    shim()?;
-    if mode.is_null() || unsafe { mode.read() } >= MODES {
-        return Err(CUDA_ERROR_INVALID_VALUE);
-    }
-    unsafe { give(mode, threads::exchange_capture_mode(mode.read())) }
-}
-
 fn current() -> Result<(&'static crate::state::Shim, Id), Code> {
     this_or_current(0)
 }

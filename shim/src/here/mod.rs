@@ -2,6 +2,7 @@
 
 mod context;
 mod device;
+mod graph;
 mod module;
 mod pointer;
 mod prepared;
@@ -10,6 +11,7 @@ mod stream;
 
 pub use context::*;
 pub use device::*;
+pub use graph::*;
 pub use module::*;
 pub use pointer::*;
 pub use prepared::*;

@@ -8,7 +8,7 @@
 use super::give;
 use crate::call::in_context;
 use crate::threads;
-use farwarp_protocol::error::{CUDA_ERROR_INVALID_HANDLE, CUDA_ERROR_INVALID_VALUE, Code};
+use farwarp_protocol::error::{CUDA_ERROR_INVALID_HANDLE, Code};
 use farwarp_protocol::handle::Id;
 use farwarp_protocol::param::{STREAM_LEGACY, STREAM_PER_THREAD};
 
@@ -71,44 +71,4 @@ pub unsafe fn cuStreamGetDevice(stream: u64, device: *mut i32) -> Result<(), Cod
     let context = about(stream)?.context;
     let known = crate::state::shim()?.contexts().get(context)?.device;
     unsafe { give(device, known) }
-}
-
-/// `CU_STREAM_CAPTURE_STATUS_NONE`: no capture can be begun yet.
-const NOT_CAPTURING: u32 = 0;
-
-pub unsafe fn cuStreamIsCapturing(stream: u64, status: *mut u32) -> Result<(), Code> {
-    about(stream)?;
-    unsafe { give(status, NOT_CAPTURING) }
-}
-
-fn not_capturing(stream: u64, status: *mut u32) -> Result<(), Code> {
-    about(stream)?;
-    if status.is_null() { Err(CUDA_ERROR_INVALID_VALUE) } else { unsafe { give(status, NOT_CAPTURING) } }
-}
-
-pub unsafe fn cuStreamGetCaptureInfo(stream: u64, status: *mut u32, _number: *mut u64) -> Result<(), Code> {
-    not_capturing(stream, status)
-}
-
-pub unsafe fn cuStreamGetCaptureInfo_v2(
-    stream: u64,
-    status: *mut u32,
-    _number: *mut u64,
-    _graph: *mut u64,
-    _dependencies: *mut *const u64,
-    _count: *mut usize,
-) -> Result<(), Code> {
-    not_capturing(stream, status)
-}
-
-pub unsafe fn cuStreamGetCaptureInfo_v3(
-    stream: u64,
-    status: *mut u32,
-    _number: *mut u64,
-    _graph: *mut u64,
-    _dependencies: *mut *const u64,
-    _edges: *mut *const cudarc::driver::sys::CUgraphEdgeData,
-    _count: *mut usize,
-) -> Result<(), Code> {
-    not_capturing(stream, status)
 }

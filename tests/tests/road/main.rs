@@ -6,6 +6,7 @@ mod answers;
 mod connection;
 mod costs;
 mod faults;
+mod graphs;
 mod memory;
 mod process;
 

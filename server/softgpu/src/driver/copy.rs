@@ -1,5 +1,6 @@
 //! Copies and sets: what they may touch, when their host side is read or written, and where they stand in a stream.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use farwarp_face::copies::{BoxCopy, Place as CopyPlace, Side};
@@ -86,6 +87,13 @@ impl Copy {
         let context = place.context.clone();
         place.add(Vec::new(), Action::Copy(Box::new(move || self.run(&context))));
         Ok(())
+    }
+
+    /// The copy as a job's action: both sides are looked at, read and written when its turn comes.
+    pub fn action(self, context: &Arc<Context>) -> Action {
+        let context = context.clone();
+        let run = move || if self.shape.is_empty() { Ok(()) } else { self.run(&context) };
+        Action::Copy(Box::new(run))
     }
 
     /// Reads the program's bytes at once: it may change them as soon as the call returns.
@@ -180,6 +188,7 @@ fn reaches(viewer: Option<&Viewer>, start: u64, bytes: u64, write: bool) -> bool
 }
 
 /// Fills device memory with a value of `width` bytes: `count` in each of `height` rows.
+#[derive(Debug, Clone, std::marker::Copy)]
 pub struct Fill {
     pub to: u64,
     pub pitch: u64,
@@ -198,9 +207,16 @@ impl Fill {
         if !self.to.is_multiple_of(self.width) || (self.height > 1 && self.pitch < shape.width) {
             return Err(CUDA_ERROR_INVALID_VALUE);
         }
+        place.add(Vec::new(), self.action(&place.context)?);
+        Ok(())
+    }
+
+    /// The set as a job's action, if there is memory for it now.
+    pub fn action(self, context: &Arc<Context>) -> Result<Action> {
+        let shape = self.shape().ok_or(CUDA_ERROR_INVALID_VALUE)?;
         let block = Block { start: self.to, pitch: self.pitch, rows: self.height };
-        look(Some(&place.context.viewer), &block, Side::Device, &shape, true)?;
-        let context = place.context.clone();
+        look(Some(&context.viewer), &block, Side::Device, &shape, true)?;
+        let context = context.clone();
         let fill = move || {
             look(Some(&context.viewer), &block, Side::Device, &shape, true)
                 .map_err(|_| CUDA_ERROR_ILLEGAL_ADDRESS)?;
@@ -209,8 +225,7 @@ impl Fill {
             }
             Ok(())
         };
-        place.add(Vec::new(), Action::Copy(Box::new(fill)));
-        Ok(())
+        Ok(Action::Copy(Box::new(fill)))
     }
 
     fn shape(&self) -> Option<Shape> {

@@ -6,6 +6,7 @@ use std::ffi::{CStr, CString, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use farwarp_face::*;
+use farwarp_graphs::Word;
 
 /// A body ends with the driver's own number for what went wrong.
 pub type Result<T = ()> = std::result::Result<T, CUresult>;
@@ -28,9 +29,19 @@ macro_rules! alias {
 pub(crate) use alias;
 
 macro_rules! function {
-    ($default:ident $name:ident $args:tt $body:block) => {
-        pub extern "C" fn $name $args -> farwarp_face::CUresult {
-            $crate::driver::edge::answer($crate::driver::edge::DefaultStream::$default, || $body)
+    ($default:ident $name:ident ($($arg:ident: $kind:ty),* $(,)?) $body:block) => {
+        pub extern "C" fn $name($($arg: $kind),*) -> farwarp_face::CUresult {
+            const OF_EVENTS: bool = farwarp_graphs::concerns_events(stringify!($name));
+            $crate::driver::edge::answer($crate::driver::edge::DefaultStream::$default, || {
+                // While a stream captures, calls may become nodes, or be refused.
+                if farwarp_graphs::is_any(OF_EVENTS) {
+                    let words: &[u64] = &[$(farwarp_graphs::Word::word($arg)),*];
+                    if let Some(done) = $crate::driver::graph::divert(stringify!($name), words) {
+                        return done;
+                    }
+                }
+                $body
+            })
         }
     };
 }
@@ -245,9 +256,48 @@ pub struct UserData(*mut c_void);
 // SAFETY: the driver never follows it; it only carries it back to the program.
 unsafe impl Send for UserData {}
 
+impl<T> Word for Out<T> {
+    fn word(self) -> u64 {
+        self.0.expose_provenance() as u64
+    }
+}
+
+impl<T> Word for In<T> {
+    fn word(self) -> u64 {
+        self.0.expose_provenance() as u64
+    }
+}
+
+impl Word for Text {
+    fn word(self) -> u64 {
+        self.0.expose_provenance() as u64
+    }
+}
+
+/// Which device it is; no capture looks at it.
+impl Word for crate::driver::mirror::Location {
+    fn word(self) -> u64 {
+        self.id as u64
+    }
+}
+
+impl Word for UserData {
+    fn word(self) -> u64 {
+        self.0.expose_provenance() as u64
+    }
+}
+
 pub type HostFunction = Option<unsafe extern "C" fn(UserData)>;
 pub type StreamCallback = Option<unsafe extern "C" fn(u64, CUresult, UserData)>;
 pub type BlockSizeToSharedBytes = Option<unsafe extern "C" fn(i32) -> usize>;
+
+/// A function of the program's and what it wants to be told, by their addresses.
+pub fn host_function_at(function: u64, data: u64) -> (HostFunction, UserData) {
+    let pointer = std::ptr::with_exposed_provenance::<c_void>(function as usize);
+    // SAFETY: the program gave the address as that of such a function; NULL is none.
+    let function = unsafe { std::mem::transmute::<*const c_void, HostFunction>(pointer) };
+    (function, UserData(std::ptr::with_exposed_provenance_mut(data as usize)))
+}
 
 /// Runs a host function.
 pub fn call_host_function(function: HostFunction, data: UserData) {

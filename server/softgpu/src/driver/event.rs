@@ -58,6 +58,11 @@ impl Event {
         Ok(())
     }
 
+    /// Makes a job the mark.
+    pub fn mark_by(&self, job: Arc<Job>) {
+        *lock(&self.mark) = Some(job);
+    }
+
     /// Puts the mark behind all that the context has to do now.
     pub fn record_context(&self, context: &Arc<Context>) -> Result {
         if context.handle != self.context {

@@ -32,6 +32,8 @@ pub enum Action {
     Callback(Box<dyn FnOnce(CUresult) + Send>),
     /// Until memory holds a value.
     Wait(Condition),
+    /// Places further jobs when its turn comes, and ends with them: whoever is called ends the job.
+    Expand(Box<dyn FnOnce(Arc<Job>) + Send>),
 }
 
 pub struct Job {
@@ -170,6 +172,10 @@ fn begin(job: &Arc<Job>) -> Option<Result> {
         Action::Copy(copy) => copy_soon(job.clone(), copy),
         Action::Kernel(launch, holds) => launch_now(job, *launch, holds),
         Action::Wait(condition) => condition.watch(job.clone()),
+        Action::Expand(expand) => {
+            let job = job.clone();
+            crew::COPIES.give(Box::new(move || expand(job)));
+        }
     }
     None
 }

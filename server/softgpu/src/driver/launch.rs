@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use farwarp_face::*;
+use farwarp_protocol::graph;
 
 use crate::driver::context::Context;
 use crate::driver::edge::{In, Result, bytes_at};
@@ -12,7 +13,7 @@ use crate::driver::handles::Handle;
 use crate::driver::job::Action;
 use crate::driver::module::Variables;
 use crate::driver::ranges::{Kind, Range};
-use crate::driver::stream::{self, Place};
+use crate::driver::stream;
 use crate::driver::{arena, limits, machine, memory, occupancy, transfer};
 use crate::ptx;
 
@@ -46,23 +47,49 @@ pub fn launch(request: &Request) -> Result {
     }
     check_size(request, &function)?;
     let params = parameters(request, &function)?;
-    let action = match &function.compiled()?.kernel {
-        Some(kernel) => run(request, &place, &function, kernel, params)?,
-        None => Action::Nothing,
-    };
+    let action = action(request, &place.context, &function, params)?;
     let job = place.add(Vec::new(), action);
     if blocking() { stream::synchronize(&place.context, &[job]) } else { Ok(()) }
 }
 
+/// A launch as a job's action; the parameters are in their buffer already.
+pub fn action(
+    request: &Request,
+    context: &Arc<Context>,
+    function: &Arc<Function>,
+    params: Vec<u8>,
+) -> Result<Action> {
+    match &function.compiled()?.kernel {
+        Some(kernel) => run(request, context, function, kernel, params),
+        None => Ok(Action::Nothing),
+    }
+}
+
+/// A kernel node, held against what the device can do.
+pub fn check_kernel(kernel: &graph::Kernel, context: &Context, function: &Function) -> Result<Request> {
+    if function.context != context.handle {
+        return Err(CUDA_ERROR_INVALID_HANDLE);
+    }
+    let cooperative = kernel.attributes.iter().any(|(id, value)| *id == COOPERATIVE && value[0] != 0);
+    let graph::Kernel { function: handle, grid, block, shared_bytes, .. } = *kernel;
+    let request =
+        Request { function: handle, grid, block, shared_bytes, stream: 0, cooperative, params: 0, extra: 0 };
+    check_size(&request, function)?;
+    Ok(request)
+}
+
+/// CU_LAUNCH_ATTRIBUTE_COOPERATIVE.
+const COOPERATIVE: u32 = 2;
+
 fn run(
     request: &Request,
-    place: &Place,
+    context: &Arc<Context>,
     function: &Function,
     kernel: &Arc<ptx::Kernel>,
     params: Vec<u8>,
 ) -> Result<Action> {
-    let console = place.context.console.clone();
-    let workspace = request.cooperative.then(|| Workspace::make(&place.context)).transpose()?;
+    let console = context.console.clone();
+    let workspace = request.cooperative.then(|| Workspace::make(context)).transpose()?;
     let launch = ptx::Launch {
         kernel: kernel.clone(),
         grid: request.grid,
@@ -71,7 +98,7 @@ fn run(
         params,
         cooperative: request.cooperative,
         workspace: workspace.as_ref().map_or(0, |workspace| workspace.0.start),
-        memory: place.context.viewer.clone(),
+        memory: context.viewer.clone(),
         printf: Arc::new(move |piece: String| console.print(&piece)),
     };
     let holds = Holds { _variables: function.variables.clone(), _workspace: workspace };

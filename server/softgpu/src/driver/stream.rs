@@ -23,7 +23,7 @@ pub const NON_BLOCKING: u32 = 1;
 
 /// The numbers that name no stream object.
 const NULL: Handle = 0;
-const LEGACY: Handle = 1;
+pub const LEGACY: Handle = 1;
 const PER_THREAD: Handle = 2;
 
 #[derive(Debug)]
@@ -112,6 +112,20 @@ impl Place {
         let mut ahead = also;
         ahead.extend(order.last_of(&self.line));
         let job = Job::place(&self.context, &ahead, action);
+        order.set_last(&self.line, job.clone());
+        job
+    }
+
+    /// Adds several jobs that stand in the line as one. `place_all` places them behind what it is given and says which ends last.
+    pub fn add_group(
+        &self,
+        also: Vec<Arc<Job>>,
+        place_all: impl FnOnce(Vec<Arc<Job>>) -> Arc<Job>,
+    ) -> Arc<Job> {
+        let mut order = lock(&self.context.order);
+        let mut ahead = also;
+        ahead.extend(order.last_of(&self.line));
+        let job = place_all(ahead);
         order.set_last(&self.line, job.clone());
         job
     }

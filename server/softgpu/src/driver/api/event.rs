@@ -20,7 +20,7 @@ api! {
     fn cuEventRecordWithFlags | cuEventRecordWithFlags_ptsz(event: u64, stream: u64, flags: u32) {
         match flags {
             0 => Event::find(event)?.record(&resolve(stream)?),
-            // Outside of a capture, which is not built, an external record is an error.
+            // Outside of a capture an external record is an error.
             1 => Err(CUDA_ERROR_ILLEGAL_STATE),
             _ => Err(CUDA_ERROR_INVALID_VALUE),
         }

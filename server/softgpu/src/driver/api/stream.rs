@@ -1,4 +1,4 @@
-//! Stream management. Captures are not built: no stream is ever capturing.
+//! Stream management. Captures are beside graphs.
 
 use farwarp_face::*;
 
@@ -47,7 +47,7 @@ api! {
         let mark = Event::find(event)?.mark();
         match flags {
             0 => {}
-            // Outside of a capture, which is not built, an external wait is an error.
+            // Outside of a capture an external wait is an error.
             1 => return Err(CUDA_ERROR_ILLEGAL_STATE),
             _ => return Err(CUDA_ERROR_INVALID_VALUE),
         }
@@ -106,50 +106,6 @@ api! {
         green.put(0)
     }
 
-    fn cuStreamIsCapturing | cuStreamIsCapturing_ptsz(stream: u64, status: Out<u32>) {
-        resolve(stream)?;
-        status.put(NOT_CAPTURING)
-    }
-
-    fn cuStreamGetCaptureInfo | cuStreamGetCaptureInfo_ptsz(stream: u64, status: Out<u32>, _id: Out<u64>) {
-        resolve(stream)?;
-        status.put(NOT_CAPTURING)
-    }
-
-    fn cuStreamGetCaptureInfo_v2 | cuStreamGetCaptureInfo_v2_ptsz(
-        stream: u64,
-        status: Out<u32>,
-        _id: Out<u64>,
-        _graph: Out<u64>,
-        _dependencies: Out<u64>,
-        _count: Out<usize>,
-    ) {
-        resolve(stream)?;
-        status.put(NOT_CAPTURING)
-    }
-
-    fn cuStreamGetCaptureInfo_v3 | cuStreamGetCaptureInfo_v3_ptsz(
-        stream: u64,
-        status: Out<u32>,
-        _id: Out<u64>,
-        _graph: Out<u64>,
-        _dependencies: Out<u64>,
-        _edges: Out<u64>,
-        _count: Out<usize>,
-    ) {
-        resolve(stream)?;
-        status.put(NOT_CAPTURING)
-    }
-
-    fn cuThreadExchangeStreamCaptureMode(mode: Out<u32>) {
-        machine()?;
-        let wanted = mode.get()?;
-        if wanted > RELAXED {
-            return Err(CUDA_ERROR_INVALID_VALUE);
-        }
-        mode.put(CAPTURE_MODE.replace(wanted))
-    }
-
     fn cuStreamAttachMemAsync | cuStreamAttachMemAsync_ptsz(stream: u64, address: u64, bytes: usize, flags: u32) {
         let place = resolve(stream)?;
         let range = ranges::starting(address).filter(|range| range.is_managed()).ok_or(CUDA_ERROR_INVALID_VALUE)?;
@@ -160,15 +116,6 @@ api! {
         place.add(Vec::new(), Action::Nothing);
         Ok(())
     }
-}
-
-/// CU_STREAM_CAPTURE_STATUS_NONE.
-const NOT_CAPTURING: u32 = 0;
-/// CU_STREAM_CAPTURE_MODE_RELAXED, the last of three; 0 is global, which threads begin with.
-const RELAXED: u32 = 2;
-
-thread_local! {
-    static CAPTURE_MODE: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
 
 fn create(out: Out<u64>, flags: u32) -> Result {

@@ -1,7 +1,11 @@
 //! Stream memory operations.
 
-use farwarp_face::*;
+use std::sync::Arc;
 
+use farwarp_face::*;
+use farwarp_protocol::graph::MemoryOperation;
+
+use crate::driver::context::Context;
 use crate::driver::edge::{In, Result, api};
 use crate::driver::job::Action;
 use crate::driver::memops::{Comparison, Condition, Width};
@@ -83,19 +87,40 @@ fn batch(stream: u64, count: u32, list: In<MemOp>, flags: u32) -> Result {
     Ok(())
 }
 
+/// An operation of a graph's, as a job's action.
+pub(in crate::driver) fn memory_operation(context: &Arc<Context>, op: &MemoryOperation) -> Result<Action> {
+    match op.operation {
+        WAIT_32 => waiting(context, op.address, op.value, Width::Four, op.flags),
+        WAIT_64 => waiting(context, op.address, op.value, Width::Eight, op.flags),
+        WRITE_32 => writing(context, op.address, op.value, Width::Four, op.flags),
+        WRITE_64 => writing(context, op.address, op.value, Width::Eight, op.flags),
+        FLUSH_REMOTE_WRITES | BARRIER => Ok(Action::Nothing),
+        _ => Err(CUDA_ERROR_NOT_SUPPORTED),
+    }
+}
+
 fn wait(place: &Place, address: u64, value: u64, width: Width, flags: u32) -> Result {
-    let comparison = Comparison::from_flags(flags)?;
-    check(place, address, width, false)?;
-    place.add(Vec::new(), Action::Wait(Condition { address, value, width, comparison }));
+    place.add(Vec::new(), waiting(&place.context, address, value, width, flags)?);
     Ok(())
 }
 
+fn waiting(context: &Context, address: u64, value: u64, width: Width, flags: u32) -> Result<Action> {
+    let comparison = Comparison::from_flags(flags)?;
+    check(context, address, width, false)?;
+    Ok(Action::Wait(Condition { address, value, width, comparison }))
+}
+
 fn write(place: &Place, address: u64, value: u64, width: Width, flags: u32) -> Result {
+    place.add(Vec::new(), writing(&place.context, address, value, width, flags)?);
+    Ok(())
+}
+
+fn writing(context: &Arc<Context>, address: u64, value: u64, width: Width, flags: u32) -> Result<Action> {
     if flags & !NO_MEMORY_BARRIER != 0 {
         return Err(CUDA_ERROR_INVALID_VALUE);
     }
-    check(place, address, width, true)?;
-    let context = place.context.clone();
+    check(context, address, width, true)?;
+    let context = context.clone();
     let store = move || {
         if !context.viewer.reaches(address, width.bytes(), true) {
             return Err(CUDA_ERROR_ILLEGAL_ADDRESS);
@@ -103,12 +128,11 @@ fn write(place: &Place, address: u64, value: u64, width: Width, flags: u32) -> R
         transfer::store(address, value, width);
         Ok(())
     };
-    place.add(Vec::new(), Action::Copy(Box::new(store)));
-    Ok(())
+    Ok(Action::Copy(Box::new(store)))
 }
 
-fn check(place: &Place, address: u64, width: Width, write: bool) -> Result {
+fn check(context: &Context, address: u64, width: Width, write: bool) -> Result {
     let lawful =
-        address.is_multiple_of(width.bytes()) && place.context.viewer.reaches(address, width.bytes(), write);
+        address.is_multiple_of(width.bytes()) && context.viewer.reaches(address, width.bytes(), write);
     if lawful { Ok(()) } else { Err(CUDA_ERROR_INVALID_VALUE) }
 }

@@ -1,0 +1,29 @@
+//! The functions of the driver about graphs and captures, with the header's names and, where it has structs, their mirrors. The
+//! first argument is the libcuda around.
+
+mod add;
+mod capturing;
+mod executing;
+mod generic;
+mod nodes;
+mod objects;
+mod topology;
+
+pub use add::*;
+pub use capturing::*;
+pub use executing::*;
+pub use generic::*;
+pub use nodes::*;
+pub use objects::*;
+pub use topology::*;
+
+use crate::graph::Aftermath;
+use crate::host::Host;
+
+/// Does what had to wait until nothing is locked: the last functions of user objects, and goodbye to conditional handles.
+pub(crate) fn finish(host: &dyn Host, aftermath: Aftermath) {
+    for (graph, handles) in aftermath.conditionals {
+        host.conditionals_gone(graph, &handles);
+    }
+    objects::destroy(&aftermath.destructors);
+}
