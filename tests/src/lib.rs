@@ -1,11 +1,14 @@
-//! Support for the tests: the product that scripts/build left, a household of its own for each test, runs with a time limit.
+//! Support for the tests: the product that scripts/build left, a household of its own for each test, runs with a time limit, a road that
+//! misbehaves.
 
 mod household;
 mod product;
+pub mod relay;
 mod run;
 mod server;
 
 pub use household::Household;
 pub use product::{Product, Road, root};
+pub use relay::Relay;
 pub use run::{Outcome, Running, not_run, run, start, wait_until};
 pub use server::{RESUME_GRACE, Server};

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use farwarp_protocol::ticket::Ticket;
 use tempfile::TempDir;
 
-use crate::{Household, Product, Road, wait_until};
+use crate::{Household, Product, Relay, Road, wait_until};
 
 /// A server writes its ticket as soon as it listens; loading no driver, it has little else to do.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -23,6 +24,11 @@ pub struct Server {
 
 impl Server {
     pub fn start() -> Self {
+        Self::with_grace(RESUME_GRACE)
+    }
+
+    /// One whose sessions outlive their connection by this.
+    pub fn with_grace(resume_grace: Duration) -> Self {
         let folder =
             tempfile::Builder::new().prefix("farwarp-server-").tempdir().expect("a temporary folder");
         let product = Product::find();
@@ -30,7 +36,7 @@ impl Server {
         let log = File::create(folder.path().join("log")).expect("a file in a folder of ours");
         let process = household
             .command(&product.dist().join("bin/farwarp-server"))
-            .args(["--listen", "127.0.0.1:0", "--resume-grace", &format!("{}s", RESUME_GRACE.as_secs())])
+            .args(["--listen", "127.0.0.1:0", "--resume-grace", &format!("{}s", resume_grace.as_secs())])
             .arg("--driver")
             .arg(absolute(&product.dist().join("lib/farwarp/softgpu/libcuda.so.1")))
             .arg("--ticket-file")
@@ -50,6 +56,17 @@ impl Server {
         self.folder.path().join("ticket")
     }
 
+    /// A relay to this server. Programs that take it are started by [`Server::command_through`].
+    pub fn relay(&self, seed: u64) -> Relay {
+        Relay::start(self.parsed_ticket().address.parse().expect("an address of loopback"), seed)
+            .expect("a relay on loopback")
+    }
+
+    fn parsed_ticket(&self) -> Ticket {
+        let text = fs::read_to_string(self.ticket()).expect("the ticket");
+        text.trim().parse().expect("a ticket that the server wrote")
+    }
+
     /// A file of the test's, gone with the server.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -62,9 +79,22 @@ impl Server {
         command
     }
 
+    /// As [`Server::command`], with the relay between.
+    pub fn command_through(&self, relay: &Relay, program: &Path) -> Command {
+        let ticket = Ticket { address: relay.address().to_string(), ..self.parsed_ticket() };
+        let mut command = self.command(program);
+        command.env("FARWARP_TICKET", ticket.to_string());
+        command
+    }
+
     /// The same program directly on the software GPU.
     pub fn directly(&self, program: &Path) -> Command {
         Product::find().on(Road::Direct, &self.household, program)
+    }
+
+    /// The gate's process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// The processes that serve a session now.
