@@ -256,11 +256,12 @@ fn serving(state: State, event: Event, now: Millis, rules: &Rules) -> (State, Ve
         Event::Silent(why) => silent(state, why, now, rules),
         Event::Polled(Seen::Stopped(why)) => destroy(vec![remote], why),
         Event::Polled(Seen::Absent) => destroy(vec![remote], "it vanished".into()),
+        // It comes to a server that may have died since it was last seen; where clients come often, no tick would ask.
         Event::Attached => match state {
             State::Ready { watch, .. } | State::Quiet { watch, .. } => {
-                (State::Ready { watch, since: now }, vec![])
+                (State::Ready { watch, since: now }, vec![Action::Observe])
             }
-            busy => (busy, vec![]),
+            busy => (busy, vec![Action::Observe]),
         },
         Event::End(why) => begin_draining(remote, why, now),
         Event::Tick => (state, vec![Action::Observe]),

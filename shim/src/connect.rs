@@ -24,6 +24,10 @@ const ARENA_ALIGNMENT: u64 = 1 << 32;
 /// Random places tried before the address space counts as full.
 const ARENA_TRIES: usize = 64;
 
+/// The agent notices within a few seconds that a server of its own has died, and starts another.
+const SERVER_DIED_MAX: Duration = Duration::from_secs(15);
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
 pub struct Connection {
     pub remote: Remote,
     pub snapshot: Snapshot,
@@ -71,10 +75,8 @@ impl ConnectError {
 
 pub fn connect() -> Result<Connection, ConnectError> {
     let began = Instant::now();
-    let (ticket, lease) = find_server()?;
+    let (ticket, lease, dialled) = reach_server()?;
     let boot_ms = began.elapsed().as_millis() as u64;
-    let purpose = Purpose::New { client: client_info(call::fingerprint()) };
-    let dialled = dial(&ticket, purpose).map_err(ConnectError::Dial)?;
     let resume_grace = Duration::from_millis(dialled.admitted.resume_grace_ms);
     let mut not_for_children = Vec::new();
     dialled.link.poll_fds(&mut not_for_children);
@@ -96,6 +98,22 @@ pub fn connect() -> Result<Connection, ConnectError> {
     }
     let visible = settings::visible_devices(&snapshot.devices);
     Ok(Connection { remote, snapshot, visible, held, redial, boot_ms, not_for_children })
+}
+
+/// A server that answers. One of the agent's that has just died is not the last word: the agent is asked again.
+fn reach_server() -> Result<(Ticket, Option<agent::Lease>, Dialled), ConnectError> {
+    let began = Instant::now();
+    loop {
+        let (ticket, lease) = find_server()?;
+        match dial(&ticket, Purpose::New { client: client_info(call::fingerprint()) }) {
+            Ok(dialled) => return Ok((ticket, lease, dialled)),
+            Err(DialError::NobodyListens { .. }) if lease.is_some() && began.elapsed() < SERVER_DIED_MAX => {
+                drop(lease);
+                std::thread::sleep(ASK_AGAIN);
+            }
+            Err(error) => return Err(ConnectError::Dial(error)),
+        }
+    }
 }
 
 /// A ticket from the environment, or one from the agent, who may have to start a server for it first.

@@ -33,6 +33,8 @@ const HELPER_SLEEP: Duration = Duration::from_secs(1);
 const READ_BYTES: usize = 256 << 10;
 /// Between two attempts to bring a lost connection back.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
+/// The server's host says that nobody listens there any more. Anybody can say so in its name, so it must say it for so long.
+const NOBODY_LISTENS_MAX: Duration = Duration::from_secs(2);
 /// For how long the end of the program waits for what it has told and nobody has taken yet.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The code when the session itself is lost: of the kind after which the process must end, as the GPU's memory is gone.
@@ -351,6 +353,7 @@ impl Remote {
     /// Dials until the session goes on or is lost.
     fn bring_back(&self, redial: &mut Redial) {
         let deadline = Instant::now() + self.settings.resume_grace;
+        let mut nobody_since = None;
         let lost = loop {
             match redial() {
                 Ok(dialled) => {
@@ -362,7 +365,16 @@ impl Remote {
                     return;
                 }
                 Err(error) if is_final(&error) || Instant::now() > deadline => break error,
-                Err(_) => std::thread::sleep(RECONNECT_PAUSE),
+                Err(error @ DialError::NobodyListens { .. }) => {
+                    if nobody_since.get_or_insert_with(Instant::now).elapsed() > NOBODY_LISTENS_MAX {
+                        break error;
+                    }
+                    std::thread::sleep(RECONNECT_PAUSE);
+                }
+                Err(_) => {
+                    nobody_since = None;
+                    std::thread::sleep(RECONNECT_PAUSE);
+                }
             }
             if self.lock().ended {
                 return;

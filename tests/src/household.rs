@@ -49,8 +49,17 @@ impl Household {
 
     /// The agent's process, if there is one.
     pub fn agent(&self) -> Option<u64> {
-        let status = run(self.farwarp().args(["status", "--json"]), DOWN_LIMIT).stdout;
-        serde_json::from_slice::<serde_json::Value>(&status).ok()?["agent"]["pid"].as_u64()
+        self.status()?["agent"]["pid"].as_u64()
+    }
+
+    /// The process of the one server that the agent has started on this machine.
+    pub fn server(&self) -> Option<u32> {
+        // The machine of a local lease is named by the lease, the process, and when that started.
+        self.status()?["leases"][0]["machine"].as_str()?.split(':').nth(1)?.parse().ok()
+    }
+
+    fn status(&self) -> Option<serde_json::Value> {
+        serde_json::from_slice(&run(self.farwarp().args(["status", "--json"]), DOWN_LIMIT).stdout).ok()
     }
 
     /// Where the agent's socket is once there is an agent; absent before.

@@ -154,7 +154,11 @@ fn connect_any(ticket: &Ticket, until: Instant) -> Result<Pipe, DialError> {
         match Pipe::connect(address, peer, ticket.key, None, settings::SILENCE_MAX, attempt_until) {
             Ok(pipe) => return Ok(pipe),
             // The right server with the wrong key is no reason to try elsewhere with the same words.
-            Err(error @ (DialError::Unreachable { .. } | DialError::TimedOut { .. })) => failure = error,
+            Err(
+                error @ (DialError::NobodyListens { .. }
+                | DialError::Unreachable { .. }
+                | DialError::TimedOut { .. }),
+            ) => failure = error,
             Err(error) => return Err(error),
         }
     }
@@ -254,7 +258,8 @@ impl Pipe {
             _ if self.link.showed_other_key() => DialError::WrongServerKey { address },
             LinkError::OtherProtocol => DialError::OtherVersion { address },
             LinkError::Refused => DialError::Busy { address },
-            LinkError::Socket { error, .. } if !self.link.is_connected() => {
+            LinkError::NobodyListens => DialError::NobodyListens { address },
+            LinkError::Socket { error } if !self.link.is_connected() => {
                 DialError::Unreachable { address, error }
             }
             LinkError::Silent { silence } if !self.link.is_connected() => {

@@ -15,16 +15,20 @@ pub enum LinkError {
     Superseded,
     #[error("nothing was heard from the peer for {} s", silence.as_secs_f32())]
     Silent { silence: Duration },
+    #[error("this machine slept for {} s, and nobody waits so long for a silent peer", slept.as_secs())]
+    Slept { slept: Duration },
     #[error("the peer no longer knows the connection")]
     Reset,
+    #[error("nobody listens there")]
+    NobodyListens,
     #[error("the server refuses new connections for now")]
     Refused,
     #[error("the peer speaks another protocol")]
     OtherProtocol,
     #[error("QUIC: {0}")]
     Transport(String),
-    #[error("{doing}: {error}")]
-    Socket { doing: &'static str, error: String },
+    #[error("the socket: {error}")]
+    Socket { error: String },
 }
 
 impl LinkError {
@@ -32,9 +36,13 @@ impl LinkError {
     pub fn may_resume(&self) -> bool {
         match self {
             Self::ClosedByPeer { .. } | Self::ClosedHere | Self::Superseded | Self::OtherProtocol => false,
-            Self::Silent { .. } | Self::Reset | Self::Refused | Self::Transport(_) | Self::Socket { .. } => {
-                true
-            }
+            Self::Silent { .. }
+            | Self::Slept { .. }
+            | Self::Reset
+            | Self::NobodyListens
+            | Self::Refused
+            | Self::Transport(_)
+            | Self::Socket { .. } => true,
         }
     }
 
@@ -70,6 +78,8 @@ pub enum DialError {
     WorkerFailed { address: String, why: String },
     #[error("'{address}' is not a host that can be found: {error}")]
     Unresolved { address: String, error: String },
+    #[error("no server at {address}: nobody listens there")]
+    NobodyListens { address: String },
     #[error("no server at {address}: {error}")]
     Unreachable { address: String, error: String },
     #[error("no answer from {address} within {:.1} s", timeout.as_secs_f32())]

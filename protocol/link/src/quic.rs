@@ -4,6 +4,7 @@
 //! has one socket; a worker gets one with each hand-off by the gate, because a client may move.
 
 mod accept;
+mod roaming;
 pub mod settings;
 
 pub use crate::socket::{Socket, probe_offload};
@@ -27,6 +28,7 @@ use quinn_udp::{EcnCodepoint, RecvMeta};
 
 use crate::socket::{BATCH, TRAIN_BYTES};
 use crate::{Link, LinkError, LinkStats, keys, tls};
+use roaming::{Action, Roaming};
 
 /// One `drive` takes at most so many batches from a socket before it transmits, so that a fast sender cannot hold it.
 const BATCHES_PER_DRIVE: usize = 16;
@@ -64,6 +66,10 @@ pub struct QuicLink {
     other_key: Arc<AtomicBool>,
     /// A worker's: what the gate hands over for this connection.
     inbox: Option<Arc<Inbox>>,
+    /// A client's.
+    roaming: Option<Roaming>,
+    /// Whether bytes of the stream moved since the last drive.
+    moves: bool,
 }
 
 impl QuicLink {
@@ -88,7 +94,8 @@ impl QuicLink {
         let (handle, connection) = endpoint
             .connect(now, config, peer, "farwarp")
             .map_err(|error| io::Error::other(error.to_string()))?;
-        Ok(Self::over(endpoint, handle, connection, socket, silence, other_key, None))
+        let link = Self::over(endpoint, handle, connection, socket, silence, other_key, None);
+        Ok(Self { roaming: Some(Roaming::new(silence, now)), ..link })
     }
 
     fn over(
@@ -116,6 +123,8 @@ impl QuicLink {
             receiving: vec![[0; TRAIN_BYTES]; BATCH].into_boxed_slice(),
             other_key,
             inbox,
+            roaming: None,
+            moves: false,
         }
     }
 
@@ -216,11 +225,13 @@ impl QuicLink {
                 match self.sockets[index].receive(&mut buffers, &mut meta) {
                     Ok(count) => count,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                    Err(error) if self.is_passing(&error, now) => return Ok(()),
-                    Err(error) => return Err(socket_error("receive", &error)),
+                    Err(error) => return self.bear(&error, now),
                 }
             };
             self.refused_since = None;
+            if let Some(roaming) = &mut self.roaming {
+                roaming.heard(now);
+            }
             for (meta, buffer) in meta.iter().zip(receiving.iter()).take(count) {
                 let ecn = meta.ecn.and_then(|ecn| quinn_proto::EcnCodepoint::from_bits(ecn as u8));
                 for datagram in buffer[..meta.len].chunks(meta.stride.max(1)) {
@@ -235,12 +246,46 @@ impl QuicLink {
         Ok(())
     }
 
-    /// Whether a socket's error may be temporary.
-    fn is_passing(&mut self, error: &io::Error, now: Instant) -> bool {
-        let since = *self.refused_since.get_or_insert(now);
-        error.kind() == io::ErrorKind::ConnectionRefused
-            && self.connected
-            && now.saturating_duration_since(since) < REFUSED_MAX
+    /// An established connection outlives what the socket says, which may be of a network that was left or is down for now: a
+    /// client looks for another. A handshake ends with it.
+    fn bear(&mut self, error: &io::Error, now: Instant) -> Result<(), LinkError> {
+        if error.kind() == io::ErrorKind::ConnectionRefused {
+            let since = *self.refused_since.get_or_insert(now);
+            let passing = self.connected && now.saturating_duration_since(since) < REFUSED_MAX;
+            return if passing { Ok(()) } else { Err(LinkError::NobodyListens) };
+        }
+        if let Some(roaming) = &mut self.roaming {
+            roaming.unsendable(now);
+        }
+        if self.connected { Ok(()) } else { Err(LinkError::Socket { error: error.to_string() }) }
+    }
+
+    /// A client's look at whether the road is still there.
+    fn roam(&mut self, now: Instant) -> Result<(), LinkError> {
+        let moves = std::mem::take(&mut self.moves);
+        let Some(roaming) = self.roaming.as_mut().filter(|_| self.connected) else { return Ok(()) };
+        if moves {
+            roaming.moved(now);
+        }
+        match roaming.look(now, time_since_boot) {
+            None => Ok(()),
+            Some(Action::GiveUp { slept }) => Err(LinkError::Slept { slept }),
+            Some(Action::Probe) => {
+                self.connection.ping();
+                Ok(())
+            }
+            Some(Action::Rebind) => {
+                self.rebind();
+                Ok(())
+            }
+        }
+    }
+
+    /// Another socket for a client. Without a network there is none; the old one is as good until there is.
+    fn rebind(&mut self) {
+        if self.sockets.iter_mut().all(|socket| socket.renew().is_ok()) {
+            self.connection.local_address_changed();
+        }
     }
 
     fn take_datagram(
@@ -332,8 +377,7 @@ impl QuicLink {
                     self.unsent = Some(transmit);
                     return Ok(true);
                 }
-                Err(error) if self.is_passing(&error, now) => {}
-                Err(error) => return Err(socket_error("send", &error)),
+                Err(error) => self.bear(&error, now)?,
             }
         }
         Ok(true)
@@ -361,7 +405,7 @@ impl Link for QuicLink {
         if self.ended.is_none() {
             self.take_handed_over(now);
         }
-        let io = self.receive(now).and_then(|()| {
+        let io = self.roam(now).and_then(|()| self.receive(now)).and_then(|()| {
             self.run_timers(now);
             self.take_events();
             self.transmit(now)
@@ -370,7 +414,8 @@ impl Link for QuicLink {
             Ok(more) => {
                 let due = self.connection.poll_timeout();
                 let again = more.then_some(now + SEND_AGAIN);
-                self.deadline = [due, again].into_iter().flatten().min();
+                let roaming = self.roaming.as_ref().filter(|_| self.connected).map(Roaming::due);
+                self.deadline = [due, again, roaming].into_iter().flatten().min();
             }
             Err(error) => {
                 self.ended.get_or_insert(error);
@@ -385,7 +430,10 @@ impl Link for QuicLink {
         }
         let Some(stream) = self.stream else { return Ok(0) };
         match self.connection.send_stream(stream).write(bytes) {
-            Ok(count) => Ok(count),
+            Ok(count) => {
+                self.moves = true;
+                Ok(count)
+            }
             Err(WriteError::Blocked) => Ok(0),
             Err(error) => Err(LinkError::Transport(error.to_string())),
         }
@@ -394,6 +442,7 @@ impl Link for QuicLink {
     fn read(&mut self, into: &mut [u8]) -> Result<usize, LinkError> {
         let Some(stream) = self.stream else { return self.ended.clone().map_or(Ok(0), Err) };
         let read = read_stream(&mut self.connection, stream, into);
+        self.moves |= matches!(read, Ok(1..));
         match (read, &self.ended) {
             (Ok(0) | Err(_), Some(ended)) => Err(ended.clone()),
             (read, _) => read,
@@ -457,8 +506,10 @@ fn read_stream(connection: &mut Connection, stream: StreamId, into: &mut [u8]) -
     result
 }
 
-fn socket_error(doing: &'static str, error: &io::Error) -> LinkError {
-    LinkError::Socket { doing, error: error.to_string() }
+/// Runs on while the machine sleeps, as `Instant` does not.
+fn time_since_boot() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// The two ECN bits of an IP header, as QUIC counts them.

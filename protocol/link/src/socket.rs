@@ -2,10 +2,11 @@
 
 use std::io::{self, IoSliceMut};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Arc, OnceLock};
 
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
+use rustix::io::DupFlags;
 
 /// Asked of the kernel, which may give less (net.core.rmem_max). The default of 208 KiB overflows within 2 ms at 1 Gbit/s,
 /// and each datagram dropped there looks like loss on the path.
@@ -31,7 +32,7 @@ pub fn probe_offload() -> io::Result<()> {
 }
 
 pub struct Socket {
-    socket: UdpSocket,
+    socket: OwnedFd,
     state: Arc<UdpSocketState>,
     peer: SocketAddr,
 }
@@ -56,7 +57,16 @@ impl Socket {
         let own = UdpSocketState::new((&socket).into())?;
         let state = PROBED.get().cloned().unwrap_or_else(|| Arc::new(own));
         enlarge(&socket, &state);
-        Ok(Self { socket, state, peer })
+        Ok(Self { socket: socket.into(), state, peer })
+    }
+
+    /// Another port, and the address that leads to the peer from the network where this machine is now. The descriptor keeps its
+    /// number: others poll it, and a forked child knows it as one to close.
+    pub(crate) fn renew(&mut self) -> io::Result<()> {
+        let fresh = Self::connected(self.peer)?;
+        rustix::io::dup3(&fresh.socket, &mut self.socket, DupFlags::CLOEXEC)?;
+        self.state = fresh.state;
+        Ok(())
     }
 
     pub(crate) fn peer(&self) -> SocketAddr {
@@ -77,16 +87,8 @@ impl Socket {
         self.state.max_gso_segments().min(SENT_TRAIN_BYTES / usize::from(mtu.max(1))).max(1)
     }
 
-    /// `WouldBlock` and a refusal by the peer's host come back; what else is lost on the way is lost as on any network.
     pub(crate) fn send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        match self.state.try_send(UdpSockRef::from(&self.socket), transmit) {
-            Err(error)
-                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionRefused) =>
-            {
-                Err(error)
-            }
-            _ => Ok(()),
-        }
+        self.state.try_send(UdpSockRef::from(&self.socket), transmit)
     }
 
     pub(crate) fn receive(&self, into: &mut [IoSliceMut<'_>], meta: &mut [RecvMeta]) -> io::Result<usize> {

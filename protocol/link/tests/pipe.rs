@@ -2,7 +2,7 @@
 //!
 //! What the gate does is done by hand here: a socket connected to the client, and its first datagram.
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use farwarp_protocol::admission::{DATA_CID_BYTES, DATA_CONTEXT, DATA_OPENING_BYT
 use farwarp_protocol::codec;
 use farwarp_protocol::ticket::{KeyPin, Secret};
 use quinn_proto::ConnectionIdGenerator;
+use rustix::net::{AddressFamily, SocketType, bind, socket, sockopt};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const SILENCE: Duration = Duration::from_secs(10);
@@ -39,7 +40,7 @@ fn meet(show: impl FnOnce(&mut Shown)) -> (QuicLink, Result<QuicLink, Rejected>)
     let mut shown = Shown { pin: None, key, session: SESSION, epoch: 1 };
     show(&mut shown);
 
-    let gate = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let gate = on_shared_port("127.0.0.1:0".parse().unwrap());
     let mut cid = [0; DATA_CID_BYTES];
     cid.copy_from_slice(&Tagged(secrets.tag).generate_cid());
     let pin = shown.pin.unwrap_or(pair.pin());
@@ -77,6 +78,14 @@ fn meet(show: impl FnOnce(&mut Shown)) -> (QuicLink, Result<QuicLink, Rejected>)
             Err(rejected) => return (client, Err(rejected)),
         }
     }
+}
+
+/// As the gate's sockets are, of which several have one port.
+fn on_shared_port(address: SocketAddr) -> UdpSocket {
+    let socket = socket(AddressFamily::INET, SocketType::DGRAM, None).unwrap();
+    sockopt::set_socket_reuseport(&socket, true).unwrap();
+    bind(&socket, &address).unwrap();
+    UdpSocket::from(socket)
 }
 
 fn pair() -> Pair {
@@ -187,6 +196,8 @@ fn who_does_not_prove_the_session_is_closed_with_the_rule_that_he_broke() {
 fn a_peer_that_vanished_is_noticed_and_one_that_is_only_still_is_not() {
     // The clock is ours: nothing waits for real seconds.
     let Pair { mut client, mut worker } = pair();
+    // The gate still has the port, so that nobody says that nobody listens there.
+    let _gate = on_shared_port(client.peer());
     let start = Instant::now();
     for second in 0..60 {
         let now = start + Duration::from_secs(second);
@@ -200,4 +211,14 @@ fn a_peer_that_vanished_is_noticed_and_one_that_is_only_still_is_not() {
     let error = (1..60).find_map(|second| client.drive(gone + Duration::from_secs(second)).err());
     assert_eq!(error, Some(LinkError::Silent { silence: SILENCE }));
     assert!(error.unwrap().may_resume());
+}
+
+#[test]
+fn a_worker_that_was_killed_with_its_gate_is_believed_dead_after_a_while() {
+    let Pair { mut client, worker } = pair();
+    drop(worker);
+    let began = Instant::now();
+    client.write(b"is anybody there?").unwrap();
+    assert_eq!(end_of(&mut client), LinkError::NobodyListens);
+    assert!(began.elapsed() > Duration::from_secs(1), "anybody can send the message that says so");
 }

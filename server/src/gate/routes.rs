@@ -34,7 +34,7 @@ pub enum Direction {
     Worker {
         tag: Tag,
     },
-    /// Its session has ended; these bytes tell the client so.
+    /// Its connection, or all of its session, has ended; these bytes tell the client so.
     Ended {
         reset: Option<Vec<u8>>,
     },
@@ -61,6 +61,8 @@ struct Table {
 struct Live {
     to_worker: OwnedFd,
     reset_key: [u8; 32],
+    /// Its worker has given the last connection up and waits for the next.
+    lost: bool,
     recent: VecDeque<(SocketAddr, Instant)>,
     window: Instant,
     sockets_in_window: u32,
@@ -68,7 +70,8 @@ struct Live {
 
 impl Routes {
     pub fn open(&self, tag: Tag, to_worker: OwnedFd, reset_key: [u8; 32], now: Instant) {
-        let live = Live { to_worker, reset_key, recent: VecDeque::new(), window: now, sockets_in_window: 0 };
+        let recent = VecDeque::new();
+        let live = Live { to_worker, reset_key, lost: false, recent, window: now, sockets_in_window: 0 };
         self.table().live.insert(tag, live);
     }
 
@@ -83,11 +86,23 @@ impl Routes {
         }
     }
 
+    /// Whether the worker has given the connection up. A client that has not noticed, because only its half of the road was cut or
+    /// because it slept, hears so at its next datagram and comes back with a new one.
+    pub fn set_lost(&self, tag: Tag, lost: bool) {
+        if let Some(live) = self.table().live.get_mut(&tag) {
+            live.lost = lost;
+        }
+    }
+
     pub fn direction(&self, datagram: &[u8]) -> Direction {
         let Some(tag) = tag_of(datagram) else { return Direction::Gate };
         let table = self.table();
-        if table.live.contains_key(&tag) {
-            return Direction::Worker { tag };
+        match table.live.get(&tag) {
+            Some(live) if live.lost && datagram[0] & LONG_HEADER == 0 => {
+                return Direction::Ended { reset: reset(datagram, &live.reset_key) };
+            }
+            Some(_) => return Direction::Worker { tag },
+            None => {}
         }
         match table.ended.iter().find(|(ended, _)| *ended == tag) {
             Some((_, reset_key)) if datagram[0] & LONG_HEADER == 0 => {
@@ -216,6 +231,16 @@ mod tests {
         assert!(matches!(routes.direction(&short()[..20]), Direction::Ended { reset: None }));
         assert!(matches!(routes.direction(&long()), Direction::Gate));
         assert!(routes.is_ended(&long()[6..22]) && !routes.is_ended(&[0; 16]));
+    }
+
+    #[test]
+    fn a_connection_that_the_worker_gave_up_is_answered_with_a_reset_until_there_is_another() {
+        let (routes, _worker, _) = routes();
+        routes.set_lost(TAG, true);
+        assert!(matches!(routes.direction(&short()), Direction::Ended { reset: Some(_) }));
+        assert!(matches!(routes.direction(&long()), Direction::Worker { tag: TAG }), "it comes back so");
+        routes.set_lost(TAG, false);
+        assert!(matches!(routes.direction(&short()), Direction::Worker { tag: TAG }));
     }
 
     #[test]

@@ -143,8 +143,10 @@ impl Supervisor {
     }
 
     fn set_connected(&self, connected: bool) {
-        if let Some(session) = self.shared.sessions().get_mut(self.id) {
+        let mut sessions = self.shared.sessions();
+        if let Some(session) = sessions.get_mut(self.id) {
             session.connected = connected;
+            self.shared.routes.set_lost(session.tag, !connected);
         }
     }
 

@@ -3,6 +3,7 @@
 //!
 //! FARWARP_SOAK=1 runs the long forms.
 
+mod deaths;
 mod links;
 mod moves;
 mod workload;

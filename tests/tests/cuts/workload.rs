@@ -9,7 +9,7 @@ use farwarp_tests::relay::lane::Chance;
 use crate::{Busy, SEED, soaks};
 
 /// Between two cuts something shall move again.
-const PAUSE: Duration = Duration::from_millis(60);
+const PAUSE: Duration = Duration::from_millis(200);
 
 #[test]
 fn a_program_under_many_short_cuts_reads_no_wrong_byte() {

@@ -39,6 +39,11 @@ pub fn silence_for(resume_grace: Duration) -> Duration {
     (2 * resume_grace).clamp(SILENCE_MIN, SILENCE_MAX)
 }
 
+/// How often a still connection shows that it lives.
+pub fn keep_alive_for(silence: Duration) -> Duration {
+    (silence / 4).min(KEEP_ALIVE_MAX)
+}
+
 /// Settings of one connection. `streams` is how many bidirectional streams the peer may open.
 pub fn transport(silence: Duration, streams: u8) -> Arc<TransportConfig> {
     let mut cubic = CubicConfig::default();
@@ -54,7 +59,7 @@ pub fn transport(silence: Duration, streams: u8) -> Arc<TransportConfig> {
         .max_concurrent_bidi_streams(VarInt::from(streams))
         .max_concurrent_uni_streams(VarInt::from(0u8))
         .max_idle_timeout(Some(idle))
-        .keep_alive_interval(Some((silence / 4).min(KEEP_ALIVE_MAX)))
+        .keep_alive_interval(Some(keep_alive_for(silence)))
         .stream_receive_window(VarInt::from(STREAM_WINDOW_BYTES))
         .receive_window(VarInt::from(2 * STREAM_WINDOW_BYTES))
         .send_window(SEND_WINDOW_BYTES)
