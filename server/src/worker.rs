@@ -20,7 +20,7 @@ use farwarp_protocol::limits::{VARIABLE_BYTES_MAX, VARIABLES_MAX};
 use farwarp_protocol::snapshot::{Hello, PASSED_ON, Snapshot};
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// After the last call the worker looks for the next one without sleeping, for about as long as waking up would cost.
@@ -33,23 +33,53 @@ const SLEEP_MAX: Duration = Duration::from_secs(1);
 const MAX_CONNECTIONS: &str = "32";
 
 pub fn main() -> anyhow::Result<()> {
-    let (mut port, start) =
-        WorkerPort::from_fd(worker_process::enter()?).context("the gate's first message")?;
+    let (port, start) = WorkerPort::from_fd(worker_process::enter()?).context("the gate's first message")?;
     worker_process::close_jail(&port, &start).context("the gate hears nothing")?;
     let printed = Arc::new(Printed::capture().context("taking over stdout")?);
     let outlet = Arc::new(Outlet::new()?);
-    keep_alive(outlet.clone());
-    let mut worker = Worker { outlet: outlet.clone(), printed, driver: start.driver.into(), executor: None };
-    let end = worker.serve(&mut port);
-    let (code, why) = match &end {
-        Ok(()) => (close::DONE, "the client is done".to_owned()),
-        Err(error) => (close::ENDED, format!("{error:#}")),
-    };
-    tracing::info!(why, "the session is over");
-    outlet.close(code, &why);
-    port.ended(&why);
-    // The driver frees what the session had when the process ends, in mid-kernel too; its destructors need not run for that.
-    exit(end.is_ok())
+    let door = Arc::new(Door { port: Mutex::new(port), outlet: outlet.clone() });
+    keep(door.clone());
+    let mut worker =
+        Worker { door: door.clone(), outlet, printed, driver: start.driver.into(), executor: None };
+    let end = worker.serve();
+    door.leave(end)
+}
+
+/// Where connections come in. Whoever holds it is the one who looks after it.
+struct Door {
+    port: Mutex<WorkerPort>,
+    outlet: Arc<Outlet>,
+}
+
+impl Door {
+    fn port(&self) -> MutexGuard<'_, WorkerPort> {
+        self.port.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hears the gate, and lets a new connection carry the session on.
+    fn attend(&self, port: &mut WorkerPort) -> Result<(), PortError> {
+        if let Some(connection) = port.poll(Instant::now())? {
+            self.outlet.connect(connection.link);
+        }
+        Ok(())
+    }
+
+    /// The session is over.
+    fn leave(&self, end: anyhow::Result<()>) -> ! {
+        let end = match end {
+            Err(error) if matches!(error.downcast_ref(), Some(PortError::ClientDone)) => Ok(()),
+            other => other,
+        };
+        let (code, why) = match &end {
+            Ok(()) => (close::DONE, "the client is done".to_owned()),
+            Err(error) => (close::ENDED, format!("{error:#}")),
+        };
+        tracing::info!(why, "the session is over");
+        self.outlet.close(code, &why);
+        self.port().ended(&why);
+        // The driver frees what the session had when the process ends, in mid-kernel too; its destructors need not run for that.
+        exit(end.is_ok())
+    }
 }
 
 #[allow(unsafe_code)] // leaves without running atexit handlers, which a driver in mid-kernel may never return from.
@@ -59,6 +89,7 @@ fn exit(well: bool) -> ! {
 }
 
 struct Worker {
+    door: Arc<Door>,
     outlet: Arc<Outlet>,
     printed: Arc<Printed>,
     driver: PathBuf,
@@ -67,18 +98,13 @@ struct Worker {
 
 impl Worker {
     /// Serves calls until the client is done or the session is over.
-    fn serve(&mut self, port: &mut WorkerPort) -> anyhow::Result<()> {
+    fn serve(&mut self) -> anyhow::Result<()> {
         let mut body = Vec::new();
         let mut last_call = Instant::now();
         let spins = std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
         loop {
             let now = Instant::now();
-            match port.poll(now) {
-                Ok(Some(connection)) => self.outlet.connect(connection.link),
-                Ok(None) => {}
-                Err(PortError::ClientDone) => return Ok(()),
-                Err(error) => return Err(error.into()),
-            }
+            self.door.attend(&mut self.door.port())?;
             if let Err(error) = self.outlet.drive() {
                 tracing::debug!(%error, "the connection is gone");
             }
@@ -92,13 +118,13 @@ impl Worker {
                     self.outlet.answer(asker(&header), 0, &[]);
                     return Ok(());
                 }
-                self.take(port, header, &body)
+                self.take(header, &body)
                     .with_context(|| format!("call {}, {}", header.number, describe(header.op, &body)))?;
             }
             if worked {
                 last_call = Instant::now();
             } else if !spins || last_call.elapsed() > SPIN {
-                self.sleep(port);
+                self.sleep();
             } else {
                 // Where the other end shares the core, looking would only keep it from asking.
                 std::thread::yield_now();
@@ -106,32 +132,32 @@ impl Worker {
         }
     }
 
-    fn take(&mut self, port: &mut WorkerPort, header: Header, body: &[u8]) -> anyhow::Result<()> {
+    fn take(&mut self, header: Header, body: &[u8]) -> anyhow::Result<()> {
         match &mut self.executor {
             Some(_) if header.op == HELLO => Err(Refusal::HelloTwice.into()),
             Some(executor) => Ok(executor.execute(header, body)?),
-            None if header.op == HELLO => self.hello(port, header, body),
+            None if header.op == HELLO => self.hello(header, body),
             None => Err(Refusal::BeforeHello { op: header.op }.into()),
         }
     }
 
     /// The first call: only now are the client's variables known, so only now is the driver loaded.
-    fn hello(&mut self, port: &mut WorkerPort, header: Header, body: &[u8]) -> anyhow::Result<()> {
+    fn hello(&mut self, header: Header, body: &[u8]) -> anyhow::Result<()> {
         let hello: Hello = codec::decode(body)?;
         let ours = call::fingerprint();
         if hello.table != ours {
             return Err(Refusal::OtherTable { ours, theirs: hello.table }.into());
         }
         set_variables(&hello.variables)?;
-        match self.load(&hello, port) {
+        match self.load(&hello) {
             Ok((executor, snapshot)) => {
                 self.executor = Some(executor);
-                port.driver_loaded()?;
+                self.door.port().driver_loaded()?;
                 self.outlet.answer(asker(&header), 0, &codec::encode(&snapshot));
                 Ok(())
             }
             Err((code, why)) => {
-                port.driver_failed(&why)?;
+                self.door.port().driver_failed(&why)?;
                 self.outlet.answer(asker(&header), code, &[]);
                 self.outlet.drive()?;
                 Err(anyhow!(why))
@@ -139,7 +165,7 @@ impl Worker {
         }
     }
 
-    fn load(&self, hello: &Hello, port: &WorkerPort) -> Result<(Executor, Snapshot), (Code, String)> {
+    fn load(&self, hello: &Hello) -> Result<(Executor, Snapshot), (Code, String)> {
         let driver: &'static Driver = Box::leak(Box::new(
             Driver::load(&self.driver)
                 .map_err(|error| (CUDA_ERROR_NO_DEVICE, format!("{}: {error}", self.driver.display())))?,
@@ -159,11 +185,14 @@ impl Worker {
             devices,
         };
         let (outlet, printed) = (self.outlet.clone(), self.printed.clone());
-        let executor = Executor::new(driver, snapshot.devices.len(), arena, outlet, printed, port.counters());
+        let counters = self.door.port().counters();
+        let executor = Executor::new(driver, snapshot.devices.len(), arena, outlet, printed, counters);
         Ok((executor, snapshot))
     }
 
-    fn sleep(&self, port: &WorkerPort) {
+    /// Holds the door meanwhile: what comes there wakes this thread.
+    fn sleep(&self) {
+        let port = self.door.port();
         let mut fds: Vec<RawFd> = Vec::with_capacity(8);
         let link_timeout = self.outlet.poll_fds(&mut fds);
         port.poll_fds(&mut fds);
@@ -218,13 +247,21 @@ fn set_variables(variables: &[(String, String)]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Acknowledges and keeps alive while a call keeps the executor busy, a compilation say.
-fn keep_alive(outlet: Arc<Outlet>) {
+/// Acknowledges, keeps alive and lets a new connection in while a call keeps the executor busy: a compilation, or an answer for
+/// which there is no room before the client, who has lost its connection, acknowledges earlier ones.
+fn keep(door: Arc<Door>) {
     let life = move || {
         loop {
             std::thread::sleep(KEEPER_INTERVAL);
+            // Where the executor's thread sleeps at the door, it is looked after.
+            if let Ok(mut port) = door.port.try_lock()
+                && let Err(over) = door.attend(&mut port)
+            {
+                drop(port);
+                door.leave(Err(over.into()));
+            }
             // An error is found again by the thread that serves.
-            let _ = outlet.drive();
+            let _ = door.outlet.drive();
         }
     };
     if let Err(error) = std::thread::Builder::new().name("keeper".into()).spawn(life) {

@@ -4,13 +4,14 @@ use crate::agent;
 use crate::memory::Held;
 use crate::remote::{Redial, Remote, Settings};
 use crate::{settings, state};
-use farwarp_link::{DialError, Dialled, Purpose, client_info, dial};
+use farwarp_link::{DialError, Dialled, Purpose, client_info, dial, dial_within};
 use farwarp_protocol::call::{self, Range};
 use farwarp_protocol::codec;
 use farwarp_protocol::error::{CUDA_ERROR_NO_DEVICE, CUDA_ERROR_SYSTEM_NOT_READY, Code};
 use farwarp_protocol::snapshot::{Hello, Snapshot};
 use farwarp_protocol::ticket::Ticket;
 use std::hash::{BuildHasher, Hasher};
+use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
 /// Candidates for the device arena that are held until the server has chosen one.
@@ -35,7 +36,8 @@ pub struct Connection {
     pub held: Option<Held>,
     pub redial: Redial,
     pub boot_ms: u64,
-    pub not_for_children: state::Descriptors,
+    /// The connection whose end tells the agent of ours.
+    pub lease: Option<RawFd>,
 }
 
 /// Why there is no session: one line for the person, one code for the program.
@@ -77,9 +79,9 @@ pub fn connect() -> Result<Connection, ConnectError> {
     let began = Instant::now();
     let (ticket, lease, dialled) = reach_server()?;
     let boot_ms = began.elapsed().as_millis() as u64;
-    let resume_grace = Duration::from_millis(dialled.admitted.resume_grace_ms);
-    let mut not_for_children = Vec::new();
-    dialled.link.poll_fds(&mut not_for_children);
+    // The server counts from when it noticed, which may be a silence later than we did.
+    let admitted = &dialled.admitted;
+    let resume_grace = Duration::from_millis(admitted.resume_grace_ms.saturating_add(admitted.silence_ms));
     let redial = redialler(ticket, &dialled);
     let settings = Settings {
         sync: settings::is_on("FARWARP_SYNC"),
@@ -91,13 +93,11 @@ pub fn connect() -> Result<Connection, ConnectError> {
     if snapshot.software {
         state::say("no GPU configured, computing on this CPU");
     }
-    if let Some(lease) = lease {
-        not_for_children.push(lease.descriptor());
-        // The open connection is the sign that this process lives; it ends with the process.
-        std::mem::forget(lease);
-    }
+    let descriptor = lease.as_ref().map(agent::Lease::descriptor);
+    // The open connection is the sign that this process lives; it ends with the process.
+    std::mem::forget(lease);
     let visible = settings::visible_devices(&snapshot.devices);
-    Ok(Connection { remote, snapshot, visible, held, redial, boot_ms, not_for_children })
+    Ok(Connection { remote, snapshot, visible, held, redial, boot_ms, lease: descriptor })
 }
 
 /// A server that answers. One of the agent's that has just died is not the last word: the agent is asked again.
@@ -135,9 +135,9 @@ fn find_server() -> Result<(Ticket, Option<agent::Lease>), ConnectError> {
 fn redialler(ticket: Ticket, first: &Dialled) -> Redial {
     let (session, key) = (first.admitted.session, first.admitted.key);
     let mut epoch = farwarp_link::FIRST_EPOCH;
-    Box::new(move || {
+    Box::new(move |time| {
         epoch += 1;
-        dial(&ticket, Purpose::Resume { session, key, epoch })
+        dial_within(time, &ticket, Purpose::Resume { session, key, epoch })
     })
 }
 

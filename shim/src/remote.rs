@@ -33,6 +33,12 @@ const HELPER_SLEEP: Duration = Duration::from_secs(1);
 const READ_BYTES: usize = 256 << 10;
 /// Between two attempts to bring a lost connection back.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
+/// The first attempt to bring a connection back may take so long, each later one twice that of the one before: a handshake that began
+/// while the road was cut waits ever longer between its own attempts, a new one is through at once when the road is back.
+const REDIAL_FIRST: Duration = Duration::from_secs(1);
+const REDIAL_MAX: Duration = Duration::from_secs(5);
+/// The last attempt before the grace is over still gets so long.
+const REDIAL_MIN: Duration = Duration::from_millis(500);
 /// The server's host says that nobody listens there any more. Anybody can say so in its name, so it must say it for so long.
 const NOBODY_LISTENS_MAX: Duration = Duration::from_secs(2);
 /// For how long the end of the program waits for what it has told and nobody has taken yet.
@@ -58,8 +64,8 @@ impl Answer {
     }
 }
 
-/// Brings a lost connection back, with a higher epoch each time.
-pub type Redial = Box<dyn FnMut() -> Result<Dialled, DialError> + Send>;
+/// Tries for so long to bring a lost connection back, with a higher epoch each time.
+pub type Redial = Box<dyn FnMut(Duration) -> Result<Dialled, DialError> + Send>;
 /// Runs the function of the program that a token stands for.
 pub type HostCalls = fn(token: u64);
 
@@ -109,6 +115,7 @@ impl Remote {
     pub fn new(dialled: Dialled, settings: Settings) -> std::io::Result<Remote> {
         let mut session = Session::new();
         session.reconnect();
+        made_known(dialled.link.as_ref());
         Ok(Remote {
             core: Mutex::new(Core {
                 session,
@@ -220,7 +227,7 @@ impl Remote {
         if let Some(link) = core.link.as_mut() {
             link.close(farwarp_protocol::admission::close::DONE, "the program has ended");
         }
-        core.link = None;
+        core.lose_link();
     }
 
     /// Puts a call into the log, waiting for room if need be.
@@ -353,12 +360,16 @@ impl Remote {
     /// Dials until the session goes on or is lost.
     fn bring_back(&self, redial: &mut Redial) {
         let deadline = Instant::now() + self.settings.resume_grace;
-        let mut nobody_since = None;
+        let (mut patience, mut nobody_since) = (REDIAL_FIRST, None);
         let lost = loop {
-            match redial() {
+            let left = deadline.saturating_duration_since(Instant::now()).max(REDIAL_MIN);
+            let time = patience.min(left);
+            patience = (2 * patience).min(REDIAL_MAX);
+            match redial(time) {
                 Ok(dialled) => {
                     let mut core = self.lock();
                     core.session.reconnect();
+                    made_known(dialled.link.as_ref());
                     core.link = Some(dialled.link);
                     core.traffic.reconnects += 1;
                     self.news.notify_all();
@@ -396,8 +407,14 @@ impl Core {
     fn drive(&mut self, now: Instant) {
         if let Err(error) = self.try_drive(now) {
             crate::state::note(&format!("connection lost: {error}"));
-            self.link = None;
+            self.lose_link();
         }
+    }
+
+    fn lose_link(&mut self) {
+        // Before the numbers of its sockets are free for others.
+        crate::state::link_sockets(&[]);
+        self.link = None;
     }
 
     fn try_drive(&mut self, now: Instant) -> Result<(), LinkError> {
@@ -427,7 +444,7 @@ impl Core {
                     // A server that breaks the protocol is not spoken with again.
                     crate::state::complain(&format!("the server broke the protocol: {error}"));
                     self.dead.get_or_insert(SESSION_LOST);
-                    self.link = None;
+                    self.lose_link();
                     return;
                 }
             }
@@ -509,6 +526,13 @@ fn write_pending(session: &mut Session, link: &mut dyn Link) -> Result<usize, Li
         session.taken(taken);
         total += taken;
     }
+}
+
+/// A child of a fork closes the sockets of the connection of its time.
+fn made_known(link: &dyn Link) {
+    let mut sockets = Vec::new();
+    link.poll_fds(&mut sockets);
+    crate::state::link_sockets(&sockets);
 }
 
 /// The header of the calling thread's next call.

@@ -37,8 +37,11 @@ static CONNECTING: Mutex<Option<Code>> = Mutex::new(None);
 static INITIALIZED: AtomicBool = AtomicBool::new(false);
 static FORKED: AtomicBool = AtomicBool::new(false);
 static ENDED: AtomicBool = AtomicBool::new(false);
-/// What a forked child must close, so that the agent and the server do not take it for its parent.
-static NOT_FOR_CHILDREN: [AtomicI32; 8] = [const { AtomicI32::new(-1) }; 8];
+/// What a forked child must close, so that neither agent nor server takes it for its parent.
+static NOT_FOR_CHILDREN: [AtomicI32; 1 + LINK_SOCKETS_MAX] =
+    [const { AtomicI32::new(-1) }; 1 + LINK_SOCKETS_MAX];
+/// A client's link has one socket; there is room for a link of another kind.
+const LINK_SOCKETS_MAX: usize = 3;
 
 /// The shim, once cuInit has succeeded in this very process.
 pub fn shim() -> Result<&'static Shim, Code> {
@@ -92,14 +95,12 @@ fn start() -> Result<(), Code> {
     let began = Instant::now();
     // SAFETY: registers a function that only does what is lawful between fork and exec.
     unsafe { libc::pthread_atfork(None, None, Some(in_the_child)) };
-    let Connection { remote, snapshot, visible, held, redial, boot_ms, not_for_children } =
+    let Connection { remote, snapshot, visible, held, redial, boot_ms, lease } =
         connect::connect().map_err(|error| {
             complain(&error.to_string());
             error.code()
         })?;
-    for (place, fd) in NOT_FOR_CHILDREN.iter().zip(not_for_children) {
-        place.store(fd, Ordering::Relaxed);
-    }
+    NOT_FOR_CHILDREN[0].store(lease.unwrap_or(-1), Ordering::Relaxed);
     let shim: &'static Shim = Box::leak(Box::new(Shim {
         contexts: Mutex::new(Contexts::new(visible.len())),
         objects: Mutex::new(Objects::new()),
@@ -130,6 +131,15 @@ fn start_helper(life: impl FnOnce() + Send + 'static) {
         if let Err(error) = started {
             complain(&format!("no thread could be started: {error}; calls go on without batching"));
         }
+    }
+}
+
+/// The sockets of the connection from now on. When one is lost their numbers are the program's again, which may open its own files
+/// under them.
+pub fn link_sockets(sockets: &[RawFd]) {
+    let places = &NOT_FOR_CHILDREN[1..];
+    for (place, fd) in places.iter().zip(sockets.iter().copied().chain(std::iter::repeat(-1))) {
+        place.store(fd, Ordering::Relaxed);
     }
 }
 
@@ -238,6 +248,3 @@ pub fn note_lines<L: AsRef<str>, I: IntoIterator<Item = L>>(lines: impl FnOnce()
         lines().into_iter().for_each(|line| complain(line.as_ref()));
     }
 }
-
-/// Descriptors that a forked child closes.
-pub type Descriptors = Vec<RawFd>;

@@ -2,14 +2,15 @@
 //
 //   steps STEP FILE      before call number STEP it says so, and goes on once FILE exists
 //
-// When a call fails, it says which and how, and that every call after it fails the same way; it exits with 3.
+// When a call fails, it says which and how, and that every call after it fails the same way; it exits with 3, and some seconds later
+// where a third argument is given.
 #include "kernels.h"
 
 #include <unistd.h>
 
 enum { ROUNDS = 10, N = 5000 };
 
-static int calls, step;
+static int calls, step, linger_s;
 static const char *file;
 
 static void may_i(void) {
@@ -27,6 +28,7 @@ static void failed(CUresult result) {
         if (later != result) printf("but then %s\n", name_of(later));
     }
     fflush(stdout);
+    sleep((unsigned)linger_s);
     exit(3);
 }
 
@@ -39,7 +41,8 @@ static void failed(CUresult result) {
 
 int main(int count, char **arguments) {
     static uint32_t value[N], back[N];
-    if (count != 3) return 2;
+    if (count < 3) return 2;
+    linger_s = count == 4 ? 8 : 0;
     step = atoi(arguments[1]), file = arguments[2];
     int wrong = 0;
     CUmodule kernels = begin();

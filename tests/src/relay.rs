@@ -48,6 +48,9 @@ struct Road {
     conditions: Conditions,
     up_cut_until: Option<Instant>,
     down_cut_until: Option<Instant>,
+    /// Cuts both ways once so many bytes have come down, the soonest first.
+    planned: VecDeque<(u64, Duration)>,
+    down_bytes: u64,
     /// New sockets towards the server, from this address.
     leave_for: Option<Ipv4Addr>,
     home: u8,
@@ -97,6 +100,18 @@ impl Relay {
         }
     }
 
+    /// Cuts both ways when so many more bytes have come from the server; several cuts are given in that order.
+    pub fn cut_after(&self, down_bytes: u64, time: Duration) {
+        let mut road = self.wishes.road();
+        let at = road.down_bytes + down_bytes;
+        road.planned.push_back((at, time));
+    }
+
+    /// How many planned cuts have not happened yet.
+    pub fn cuts_left(&self) -> usize {
+        self.wishes.road().planned.len()
+    }
+
     /// Ends every cut.
     pub fn heal(&self) {
         let mut road = self.wishes.road();
@@ -130,6 +145,17 @@ impl Drop for Relay {
         self.wishes.end.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
+        }
+    }
+}
+
+impl Road {
+    fn came_down(&mut self, bytes: u64, now: Instant) {
+        self.down_bytes += bytes;
+        while let Some((_, time)) = self.planned.front().copied().filter(|(at, _)| *at <= self.down_bytes) {
+            self.planned.pop_front();
+            let until = Some(now + time);
+            (self.up_cut_until, self.down_cut_until) = (until, until);
         }
     }
 }
@@ -203,6 +229,7 @@ impl Carrier {
                 // A refusal by the server's host is swallowed, as firewalls do.
                 let Ok(length) = socket.recv(buffer) else { break };
                 let mut road = self.wishes.road();
+                road.came_down(length as u64, now);
                 if is_cut(&mut road.down_cut_until, now) {
                     road.counts.cut_off += 1;
                     continue;

@@ -23,6 +23,9 @@ const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// The least that one address of several gets.
 const ADDRESS_TIMEOUT_MIN: Duration = Duration::from_secs(2);
 
+/// A gate that has just answered is asked once more what became of the worker, for at least so long.
+const GONE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// What the data connection is for.
 #[derive(Debug, Clone)]
 pub enum Purpose {
@@ -41,7 +44,12 @@ pub struct Dialled {
 pub const FIRST_EPOCH: u32 = 1;
 
 pub fn dial(ticket: &Ticket, purpose: Purpose) -> Result<Dialled, DialError> {
-    let until = Instant::now() + DIAL_TIMEOUT;
+    dial_within(DIAL_TIMEOUT, ticket, purpose)
+}
+
+/// As [`dial`], where somebody waits for less.
+pub fn dial_within(time: Duration, ticket: &Ticket, purpose: Purpose) -> Result<Dialled, DialError> {
+    let until = Instant::now() + time.min(DIAL_TIMEOUT);
     let (table, wish, known) = match purpose {
         Purpose::New { client } => (client.table, Wish::Session(client), None),
         Purpose::Resume { session, key, epoch } => (0, Wish::Resume { session }, Some((key, epoch))),
@@ -62,13 +70,13 @@ pub fn dial(ticket: &Ticket, purpose: Purpose) -> Result<Dialled, DialError> {
     };
     match dial_worker(&ticket.address, gate.pipe.link.peer(), &admitted, epoch, until) {
         Ok(link) => Ok(Dialled { link: Box::new(link), admitted }),
-        Err(error) => Err(gone(ticket, admitted.session).unwrap_or(error)),
+        Err(error) => Err(gone(ticket, admitted.session, until).unwrap_or(error)),
     }
 }
 
 /// The gate's word on a worker that does not answer, if it has one.
-fn gone(ticket: &Ticket, session: u64) -> Option<DialError> {
-    let until = Instant::now() + ADDRESS_TIMEOUT_MIN;
+fn gone(ticket: &Ticket, session: u64, until: Instant) -> Option<DialError> {
+    let until = until.max(Instant::now() + GONE_TIMEOUT);
     match GateConnection::open(ticket, Wish::Resume { session }, until).ok()? {
         (_, Answer::Refused(refusal)) => Some(DialError::refused(ticket.address.clone(), 0, refusal)),
         _ => None,

@@ -15,6 +15,8 @@ pub enum LinkError {
     Superseded,
     #[error("nothing was heard from the peer for {} s", silence.as_secs_f32())]
     Silent { silence: Duration },
+    #[error("nothing that was sent for {} s was acknowledged", time.as_secs_f32())]
+    Unanswered { time: Duration },
     #[error("this machine slept for {} s, and nobody waits so long for a silent peer", slept.as_secs())]
     Slept { slept: Duration },
     #[error("the peer no longer knows the connection")]
@@ -37,6 +39,7 @@ impl LinkError {
         match self {
             Self::ClosedByPeer { .. } | Self::ClosedHere | Self::Superseded | Self::OtherProtocol => false,
             Self::Silent { .. }
+            | Self::Unanswered { .. }
             | Self::Slept { .. }
             | Self::Reset
             | Self::NobodyListens

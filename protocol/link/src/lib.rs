@@ -17,7 +17,7 @@ pub mod quic;
 mod socket;
 pub mod tls;
 
-pub use client::{Dialled, FIRST_EPOCH, Purpose, client_info, dial, start_ticks};
+pub use client::{Dialled, FIRST_EPOCH, Purpose, client_info, dial, dial_within, start_ticks};
 pub use control::Control;
 pub use errors::{DialError, LinkError};
 pub use farwarp_protocol::admission::{ClientInfo, ServerStatus, SessionStatus};

@@ -28,7 +28,7 @@ use quinn_udp::{EcnCodepoint, RecvMeta};
 
 use crate::socket::{BATCH, TRAIN_BYTES};
 use crate::{Link, LinkError, LinkStats, keys, tls};
-use roaming::{Action, Roaming};
+use roaming::{Action, Roaming, Signs};
 
 /// One `drive` takes at most so many batches from a socket before it transmits, so that a fast sender cannot hold it.
 const BATCHES_PER_DRIVE: usize = 16;
@@ -267,9 +267,10 @@ impl QuicLink {
         if moves {
             roaming.moved(now);
         }
-        match roaming.look(now, time_since_boot) {
+        match roaming.look(now, &self.connection) {
             None => Ok(()),
-            Some(Action::GiveUp { slept }) => Err(LinkError::Slept { slept }),
+            Some(Action::Slept { slept }) => Err(LinkError::Slept { slept }),
+            Some(Action::Unanswered { time }) => Err(LinkError::Unanswered { time }),
             Some(Action::Probe) => {
                 self.connection.ping();
                 Ok(())
@@ -405,7 +406,7 @@ impl Link for QuicLink {
         if self.ended.is_none() {
             self.take_handed_over(now);
         }
-        let io = self.roam(now).and_then(|()| self.receive(now)).and_then(|()| {
+        let io = self.receive(now).and_then(|()| self.roam(now)).and_then(|()| {
             self.run_timers(now);
             self.take_events();
             self.transmit(now)
@@ -506,10 +507,15 @@ fn read_stream(connection: &mut Connection, stream: StreamId, into: &mut [u8]) -
     result
 }
 
-/// Runs on while the machine sleeps, as `Instant` does not.
-fn time_since_boot() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+impl Signs for Connection {
+    fn boot(&self) -> Duration {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+    }
+
+    fn acks(&self) -> u64 {
+        self.stats().frame_rx.acks
+    }
 }
 
 /// The two ECN bits of an IP header, as QUIC counts them.

@@ -208,9 +208,16 @@ fn a_peer_that_vanished_is_noticed_and_one_that_is_only_still_is_not() {
     }
     // Its socket stays open and nobody drives it, as when a cable is pulled.
     let gone = start + Duration::from_secs(59);
-    let error = (1..60).find_map(|second| client.drive(gone + Duration::from_secs(second)).err());
-    assert_eq!(error, Some(LinkError::Silent { silence: SILENCE }));
-    assert!(error.unwrap().may_resume());
+    let alone = |link: &mut QuicLink| {
+        (1..60).find_map(|second| link.drive(gone + Duration::from_secs(second)).err().zip(Some(second)))
+    };
+    let (error, after) = alone(&mut client).expect("the client notices");
+    assert!(matches!(error, LinkError::Unanswered { .. }) && error.may_resume(), "{error}");
+    assert!(after < SILENCE.as_secs(), "it comes back before its server gives it up: {after} s");
+    // The worker's end was driven for the last time when the client's was.
+    let (error, _) = alone(&mut worker).expect("the worker notices");
+    assert_eq!(error, LinkError::Silent { silence: SILENCE });
+    assert!(error.may_resume());
 }
 
 #[test]

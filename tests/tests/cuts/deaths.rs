@@ -1,6 +1,7 @@
 //! One of the three is killed, at any moment: the others hear soon, and nothing is left of it.
 
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 use farwarp_tests::{Household, Outcome, Product, Road, Running, Server, run, start, wait_until};
@@ -29,13 +30,13 @@ fn stopped(server: &Server, call: u32) -> (Running, std::path::PathBuf) {
     (running, go)
 }
 
-fn kill(process: u32) {
-    let process = process.to_string();
-    run(std::process::Command::new("kill").args(["-KILL", &process]), LIMIT);
+pub fn signal(process: u32, signal: &str) {
+    let outcome = run(Command::new("kill").args([signal, &process.to_string()]), LIMIT);
+    assert!(outcome.status.success(), "{signal} to {process}: {outcome}");
 }
 
 /// It was told that its session is lost: by one line, and by an error of the fatal kind that every later call repeats.
-fn heard(outcome: &Outcome) {
+pub fn heard(outcome: &Outcome) {
     let said = String::from_utf8_lossy(&outcome.stdout);
     assert_eq!(outcome.status.code(), Some(3), "{outcome}");
     assert!(said.ends_with(": CUDA_ERROR_LAUNCH_FAILED\n"), "{outcome}");
@@ -45,7 +46,7 @@ fn heard(outcome: &Outcome) {
 }
 
 /// What a gate holds: descriptors, and threads.
-fn held(server: &Server) -> (usize, usize) {
+pub fn held(server: &Server) -> (usize, usize) {
     let count =
         |folder: &str| fs::read_dir(format!("/proc/{}/{folder}", server.id())).map_or(0, Iterator::count);
     (count("fd"), count("task"))
@@ -94,7 +95,7 @@ fn a_program_whose_worker_is_killed_at_any_call_hears_so_and_no_other_does() {
     for call in moments("a worker killed at each of 200 calls") {
         let (program, go) = stopped(&server, call);
         for victim in server.workers().into_iter().filter(|found| !worker.contains(found)) {
-            kill(victim);
+            signal(victim, "-KILL");
         }
         fs::write(&go, "").expect("a file in a folder of ours");
         heard(&program.finish(HEARS_LIMIT));
@@ -132,7 +133,7 @@ fn after_the_gate_of_an_agents_server_was_killed_the_next_program_works() {
     };
     let mut first = start(&mut command());
     first.says("before call 150\n", LIMIT);
-    kill(household.server().expect("a server of the agent's"));
+    signal(household.server().expect("a server of the agent's"), "-KILL");
     fs::write(&go, "").expect("a file in a folder of ours");
     heard(&first.finish(HEARS_LIMIT));
     let next = run(&mut command(), LIMIT);

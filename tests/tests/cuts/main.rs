@@ -3,9 +3,11 @@
 //!
 //! FARWARP_SOAK=1 runs the long forms.
 
+mod copies;
 mod deaths;
 mod links;
 mod moves;
+mod resume;
 mod workload;
 
 use std::path::PathBuf;
@@ -36,11 +38,21 @@ struct Busy {
 
 impl Busy {
     fn start(server: &Server, relay: &Relay) -> Self {
+        Self::of("busy", server, relay)
+    }
+
+    /// As `busy` and `torrent` both are.
+    fn of(name: &str, server: &Server, relay: &Relay) -> Self {
         let stop = server.file("stop");
-        let mut command = server.command_through(relay, &Product::find().program("busy.driver"));
+        let program = Product::find().program(&format!("{name}.driver"));
+        let mut command = server.command_through(relay, &program);
         let mut program = start(command.arg(&stop).env("FARWARP_STATS", server.file("stats")));
         program.says("it runs", LIMIT);
         Self { program, stop }
+    }
+
+    fn id(&self) -> u32 {
+        self.program.id()
     }
 
     /// It has not seen a wrong byte, and was not refused a call. How many rounds it made, and what it says of its connection.

@@ -13,8 +13,10 @@ use super::settings;
 const PROBE_AFTER: Duration = Duration::from_millis(200);
 /// Between two new sockets, when each fails to send.
 const REBIND_PAUSE: Duration = Duration::from_millis(250);
-/// How often the clocks are compared.
-const CLOCKS_EVERY: Duration = Duration::from_millis(100);
+/// So many heartbeats without an acknowledgement are not the weather.
+const UNANSWERED_HEARTBEATS: u32 = 2;
+/// How often clocks and acknowledgements are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The clocks are read one after the other; what is apart less than this is no sleep.
 const SLEEP_MIN: Duration = Duration::from_secs(1);
 
@@ -24,8 +26,19 @@ pub(super) enum Action {
     Probe,
     /// The socket may belong to a network that is gone.
     Rebind,
-    /// The server has waited for a shorter time.
-    GiveUp { slept: Duration },
+    /// This machine slept for longer than the server waits for a silent client.
+    Slept { slept: Duration },
+    /// Nothing that was sent for so long was acknowledged. A new connection is through as soon as the road is back; this one would
+    /// wait, ever longer, between two attempts of its own.
+    Unanswered { time: Duration },
+}
+
+/// What is read anew at each look.
+pub(super) trait Signs {
+    /// The clock that runs while the machine sleeps.
+    fn boot(&self) -> Duration;
+    /// How many acknowledgements have come.
+    fn acks(&self) -> u64;
 }
 
 #[derive(Debug)]
@@ -36,7 +49,10 @@ pub(super) struct Roaming {
     probe_at: Instant,
     rebind_at: Instant,
     rebound: Instant,
-    clocks_at: Instant,
+    look_at: Instant,
+    acks: u64,
+    /// When the first was sent of what was sent since the last acknowledgement came.
+    asked: Option<Instant>,
     /// The two clocks when they were last compared: one stands still while the machine sleeps, the other does not.
     awake: Instant,
     boot: Option<Duration>,
@@ -52,7 +68,9 @@ impl Roaming {
             probe_at: now + PROBE_AFTER,
             rebind_at: now + rebind_after(keep_alive),
             rebound: now,
-            clocks_at: now,
+            look_at: now,
+            acks: 0,
+            asked: None,
             awake: now,
             boot: None,
         }
@@ -74,13 +92,19 @@ impl Roaming {
         self.rebind_at = self.rebind_at.min((self.rebound + REBIND_PAUSE).max(now));
     }
 
-    /// What to do now. `boot` reads the clock that runs while the machine sleeps.
-    pub fn look(&mut self, now: Instant, boot: impl FnOnce() -> Duration) -> Option<Action> {
-        if let Some(slept) = self.slept(now, boot) {
-            if slept >= self.silence {
-                return Some(Action::GiveUp { slept });
+    /// What to do now.
+    pub fn look(&mut self, now: Instant, signs: &impl Signs) -> Option<Action> {
+        if now >= self.look_at {
+            self.look_at = now + LOOK_EVERY;
+            if let Some(slept) = self.slept(now, signs.boot()) {
+                if slept >= self.silence {
+                    return Some(Action::Slept { slept });
+                }
+                self.rebind_at = now;
             }
-            self.rebind_at = now;
+            if let Some(time) = self.unanswered(now, signs.acks()) {
+                return Some(Action::Unanswered { time });
+            }
         }
         if now >= self.rebind_at {
             self.rebound = now;
@@ -90,6 +114,7 @@ impl Roaming {
         if now >= self.probe_at {
             self.probe_after = (2 * self.probe_after).min(self.keep_alive);
             self.probe_at = now + self.probe_after;
+            self.asked.get_or_insert(now);
             return Some(Action::Probe);
         }
         None
@@ -97,18 +122,26 @@ impl Roaming {
 
     /// When to look again at the latest.
     pub fn due(&self) -> Instant {
-        self.probe_at.min(self.rebind_at)
+        let given_up = self.asked.map(|asked| (asked + self.patience()).max(self.look_at));
+        given_up.unwrap_or(self.probe_at).min(self.probe_at).min(self.rebind_at)
     }
 
-    fn slept(&mut self, now: Instant, boot: impl FnOnce() -> Duration) -> Option<Duration> {
-        if now < self.clocks_at {
-            return None;
-        }
-        self.clocks_at = now + CLOCKS_EVERY;
-        let boot = boot();
+    fn slept(&mut self, now: Instant, boot: Duration) -> Option<Duration> {
         let awake = now.saturating_duration_since(std::mem::replace(&mut self.awake, now));
         let slept = boot.saturating_sub(self.boot.replace(boot)?).saturating_sub(awake);
         (slept >= SLEEP_MIN).then_some(slept)
+    }
+
+    fn unanswered(&mut self, now: Instant, acks: u64) -> Option<Duration> {
+        if std::mem::replace(&mut self.acks, acks) != acks {
+            self.asked = None;
+        }
+        let time = now.saturating_duration_since(self.asked?);
+        (time >= self.patience()).then_some(time)
+    }
+
+    fn patience(&self) -> Duration {
+        UNANSWERED_HEARTBEATS * self.keep_alive
     }
 }
 
@@ -125,37 +158,66 @@ mod tests {
     const HEARTBEAT: Duration = Duration::from_secs(5);
     const MS: Duration = Duration::from_millis(1);
 
+    struct Read(Duration, u64);
+
+    impl Signs for Read {
+        fn boot(&self) -> Duration {
+            self.0
+        }
+
+        fn acks(&self) -> u64 {
+            self.1
+        }
+    }
+
     /// The actions of so much time in which nobody is heard, the clocks going alike.
     fn alone(roaming: &mut Roaming, from: Instant, time: Duration) -> Vec<(u128, Action)> {
-        let boot = |at: Instant| Duration::from_secs(1000) + (at - from);
         let mut actions = Vec::new();
         let mut at = from;
         while at < from + time {
             at = roaming.due().max(at + MS);
-            actions.extend(roaming.look(at, || boot(at)).map(|action| ((at - from).as_millis(), action)));
+            let signs = Read(Duration::from_secs(1000) + (at - from), 0);
+            actions.extend(roaming.look(at, &signs).map(|action| ((at - from).as_millis(), action)));
         }
         actions
     }
 
     #[test]
-    fn who_waits_asks_ever_more_seldom_and_then_takes_another_socket() {
+    fn who_waits_asks_ever_more_seldom_then_takes_another_socket_and_then_gives_up() {
         let now = Instant::now();
-        let actions = alone(&mut Roaming::new(SILENCE, now), now, HEARTBEAT * 3 / 2);
-        let [ref probes @ .., (rebound, Action::Rebind)] = actions[..] else { panic!("{actions:?}") };
-        let times: Vec<u128> = probes.iter().map(|(at, _)| *at).collect();
-        assert_eq!(times, [200, 600, 1400, 3000, 6200]);
-        assert!(probes.iter().all(|(_, action)| *action == Action::Probe) && rebound == 7500);
+        let actions = alone(&mut Roaming::new(SILENCE, now), now, 2 * HEARTBEAT + 200 * MS);
+        let is_probe = |(_, action): &&(u128, Action)| *action == Action::Probe;
+        let probes: Vec<u128> = actions.iter().filter(is_probe).map(|(at, _)| *at).collect();
+        assert_eq!(probes, [200, 600, 1400, 3000, 6200]);
+        let rest: Vec<&(u128, Action)> = actions.iter().filter(|action| !is_probe(action)).collect();
+        let given_up = Action::Unanswered { time: 2 * HEARTBEAT };
+        assert_eq!(rest, [&(7500, Action::Rebind), &(10_200, given_up)]);
     }
 
     #[test]
-    fn who_moves_bytes_and_hears_does_nothing() {
+    fn who_moves_bytes_hears_and_is_answered_does_nothing_else() {
         let (now, mut roaming) = (Instant::now(), Roaming::new(SILENCE, Instant::now()));
         for step in 0..1000 {
             let at = now + step * 100 * MS;
             roaming.moved(at);
             roaming.heard(at);
-            assert_eq!(roaming.look(at, || step * 100 * MS), None);
+            assert_eq!(roaming.look(at, &Read(step * 100 * MS, step.into())), None);
         }
+    }
+
+    #[test]
+    fn who_hears_the_peer_but_is_not_heard_gives_up_too() {
+        let (now, mut roaming) = (Instant::now(), Roaming::new(SILENCE, Instant::now()));
+        let mut given_up = None;
+        for step in 0..1000 {
+            let at = now + step * 100 * MS;
+            roaming.heard(at);
+            match roaming.look(at, &Read(step * 100 * MS, 7)) {
+                Some(Action::Unanswered { time }) => given_up = given_up.or(Some(time)),
+                action => assert!(matches!(action, None | Some(Action::Probe)), "{action:?}"),
+            }
+        }
+        assert_eq!(given_up, Some(2 * HEARTBEAT));
     }
 
     #[test]
@@ -165,7 +227,7 @@ mod tests {
         for step in 0..1000 {
             let at = now + 1000 * MS + step * MS;
             roaming.unsendable(at);
-            rebinds += u32::from(roaming.look(at, || at - now) == Some(Action::Rebind));
+            rebinds += u32::from(roaming.look(at, &Read(at - now, 0)) == Some(Action::Rebind));
         }
         assert_eq!(rebinds, 4);
     }
@@ -174,14 +236,14 @@ mod tests {
     fn after_a_nap_it_takes_another_socket_and_after_a_sleep_it_gives_up() {
         let (now, mut roaming) = (Instant::now(), Roaming::new(SILENCE, Instant::now()));
         let (mut boot, mut at) = (Duration::from_secs(9), now);
-        assert_eq!(roaming.look(at, || boot), None);
+        assert_eq!(roaming.look(at, &Read(boot, 0)), None);
         for (sleep, action) in [
             (10 * MS, None),
             (SILENCE - MS, Some(Action::Rebind)),
-            (SILENCE, Some(Action::GiveUp { slept: SILENCE })),
+            (SILENCE, Some(Action::Slept { slept: SILENCE })),
         ] {
             (at, boot) = (at + 150 * MS, boot + 150 * MS + sleep);
-            assert_eq!(roaming.look(at, || boot), action, "after {sleep:?}");
+            assert_eq!(roaming.look(at, &Read(boot, 0)), action, "after {sleep:?}");
         }
     }
 }
