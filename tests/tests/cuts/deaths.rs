@@ -108,17 +108,26 @@ fn a_program_whose_worker_is_killed_at_any_call_hears_so_and_no_other_does() {
 
 #[test]
 fn a_program_whose_gate_is_killed_at_any_call_hears_so_within_seconds() {
-    for call in moments("a gate killed at each of 200 calls") {
-        let mut server = Server::with_grace(Duration::from_secs(120));
-        let (program, go) = stopped(&server, call);
-        let workers = server.workers();
-        assert_eq!(workers.len(), 1, "{workers:?}");
-        server.kill();
-        fs::write(&go, "").expect("a file in a folder of ours");
-        heard(&program.finish(HEARS_LIMIT));
-        let is_gone = || !fs::exists(format!("/proc/{}", workers[0])).unwrap_or(true);
-        assert!(wait_until(CLEAN_LIMIT, is_gone), "the worker outlives its gate");
+    // Each with a gate of its own, and most of the time is waiting.
+    for calls in moments("a gate killed at each of 200 calls").chunks(8) {
+        std::thread::scope(|scope| {
+            for call in calls {
+                scope.spawn(|| gate_killed_before(*call));
+            }
+        });
     }
+}
+
+fn gate_killed_before(call: u32) {
+    let mut server = Server::with_grace(Duration::from_secs(120));
+    let (program, go) = stopped(&server, call);
+    let workers = server.workers();
+    assert_eq!(workers.len(), 1, "{workers:?}");
+    server.kill();
+    fs::write(&go, "").expect("a file in a folder of ours");
+    heard(&program.finish(HEARS_LIMIT));
+    let is_gone = || !fs::exists(format!("/proc/{}", workers[0])).unwrap_or(true);
+    assert!(wait_until(CLEAN_LIMIT, is_gone), "the worker outlives its gate");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The road holds: programs compute on, byte for byte, while the network between them and their server is cut, slow, lossy
 //! or another one; and where the other end is gone for good, they hear so soon.
 //!
-//! FARWARP_SOAK=1 runs the long forms.
+//! FARWARP_SOAK=1 runs the long forms; the longest look at SOAK_MINUTES.
 
 mod copies;
 mod deaths;
@@ -28,6 +28,12 @@ fn soaks(what: &str) -> bool {
         not_run(what, "only in scripts/soak");
     }
     soaks
+}
+
+/// How long a soak may take that can be shortened; a hundred cuts of up to a minute are over after 15 minutes.
+fn soak_time() -> Duration {
+    let minutes = std::env::var("SOAK_MINUTES").ok().and_then(|minutes| minutes.parse().ok());
+    Duration::from_secs(60 * minutes.unwrap_or(20))
 }
 
 /// Threads that copy, launch and check on the other side of the relay, until they are told to stop.
