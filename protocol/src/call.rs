@@ -101,9 +101,10 @@ ops! {
     GRAPH_CONDITIONAL;
     /// A graph whose conditional values are no longer named.
     GRAPH_CONDITIONALS_GONE;
-    /// Notice: a told call failed. About that call, with its code; the body is empty.
+    /// Notice: a told call failed. About that call, with its code; the body is its context.
     NOTICE_FAILED;
-    /// Notice: an error after which the process or the context is lost; about the call that met it, as far as is known.
+    /// Notice: an error after which the process or the context is lost; about the call that met it, as far as is known. The body
+    /// is the context.
     NOTICE_FATAL;
     /// Notice: everything before the fence of this number, and of those before it, is done.
     NOTICE_FENCE;
@@ -454,7 +455,7 @@ pub fn fingerprint() -> u64 {
 }
 
 /// Changed by hand when a struct of the wire changes its shape.
-const WIRE_VERSION: &str = "memory 2";
+const WIRE_VERSION: &str = "memory 2, notices 1";
 
 #[cfg(test)]
 mod tests {

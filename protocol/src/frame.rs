@@ -16,7 +16,7 @@ pub enum RecordKind {
     Call = 1,
     /// Worker to client: the answer to call number `about`.
     Reply = 2,
-    /// Worker to client, without having been asked. `op` says what of, `about` which call caused it.
+    /// Worker to client, without having been asked. `op` says what of, `about` which call caused it, as far as is known.
     Notice = 3,
     /// Everything up to `number` has arrived.
     Ack = 4,

@@ -13,6 +13,11 @@ pub const PIECE_BYTES: usize = 1 << 20;
 /// Records that the peer has not acknowledged are kept for a resume, up to this; then the sender waits.
 pub const RESEND_BYTES_MAX: usize = 64 << 20;
 
+/// Received and not yet executed; beyond it the worker reads nothing more, and the connection's flow control holds the client
+/// back. A worker that waits for room reads on, for the acknowledgement that makes room may lie behind calls: a client has at most
+/// [`RESEND_BYTES_MAX`] of these on the way.
+pub const UNREAD_BYTES_MAX: usize = 8 << 20;
+
 /// The receiver acknowledges after so many bytes …
 pub const ACK_EVERY_BYTES: usize = 256 << 10;
 /// … or so many records, whichever comes first.
@@ -33,6 +38,12 @@ pub const KERNEL_PARAM_BYTES_MAX: usize = 32_764;
 /// Threads of the program that may hold a place in the session at one time.
 pub const CLIENT_THREADS_MAX: usize = 16_384;
 
+/// Functions of the program that wait for their turn in a stream, all streams together.
+pub const HOST_CALLS_MAX: usize = 65_536;
+
+/// Contexts that a server may call lost, and are not destroyed yet. No program has so many.
+pub const DEAD_CONTEXTS_MAX: usize = 4096;
+
 /// Environment variables that travel with hello, and the bytes of each.
 pub const VARIABLES_MAX: usize = 64;
 pub const VARIABLE_BYTES_MAX: usize = 4096;
@@ -43,6 +54,7 @@ pub const KERNELS_WITH_LOAD_MAX: usize = 512;
 const _: () = {
     assert!(ACK_EVERY_BYTES * 4 < RESEND_BYTES_MAX);
     assert!(BODY_BYTES_MAX + HEADER_BYTES < RESEND_BYTES_MAX / 4);
+    assert!(BODY_BYTES_MAX + HEADER_BYTES < UNREAD_BYTES_MAX);
     assert!(BODY_BYTES_MAX <= crate::codec::VALUE_BYTES_MAX);
     assert!(KERNEL_PARAM_BYTES_MAX < BODY_BYTES_MAX);
 };

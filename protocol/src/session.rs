@@ -5,7 +5,7 @@
 //! number it saw, and only what is missing is sent again. A record is thus handed out at most once, in order.
 
 use crate::frame::{FrameError, Header, RecordKind};
-use crate::limits::{ACK_EVERY_BYTES, ACK_EVERY_RECORDS, HEADER_BYTES, RESEND_BYTES_MAX};
+use crate::limits::{ACK_EVERY_BYTES, ACK_EVERY_RECORDS, HEADER_BYTES, RESEND_BYTES_MAX, UNREAD_BYTES_MAX};
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -24,6 +24,41 @@ pub enum SessionError {
     NoGreeting,
     #[error("a second greeting on one connection")]
     GreetedTwice,
+}
+
+/// How much a session keeps, and how often it acknowledges: the same at both ends. Tests choose them smaller, to reach them sooner.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub resend_bytes_max: usize,
+    pub ack_every_bytes: usize,
+    pub ack_every_records: u64,
+    pub unread_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            resend_bytes_max: RESEND_BYTES_MAX,
+            ack_every_bytes: ACK_EVERY_BYTES,
+            ack_every_records: ACK_EVERY_RECORDS,
+            unread_bytes_max: UNREAD_BYTES_MAX,
+        }
+    }
+}
+
+/// One end of a session, as whoever moves its bytes sees it.
+pub trait Half {
+    /// Bytes that the connection should take next; empty when there are none.
+    fn pending(&mut self) -> &[u8];
+
+    /// The connection took the first `bytes` of [`Half::pending`].
+    fn taken(&mut self, bytes: usize);
+
+    /// Whether more bytes are wanted now; if not, the connection's flow control holds the peer back.
+    fn wants_bytes(&self) -> bool;
+
+    /// Bytes that arrived on the connection, in order.
+    fn receive(&mut self, bytes: &[u8]);
 }
 
 /// No room in the resend buffer until the peer acknowledges.
@@ -47,7 +82,19 @@ impl Default for Session {
 impl Session {
     /// Before its first connection; [`Session::reconnect`] starts that one too.
     pub fn new() -> Session {
-        Session { out: Outbox::default(), into: Inbox::default(), control: VecDeque::new() }
+        Session::with_limits(Limits::default())
+    }
+
+    pub fn with_limits(limits: Limits) -> Session {
+        Session {
+            out: Outbox { bytes_max: limits.resend_bytes_max, ..Outbox::default() },
+            into: Inbox {
+                ack_every_bytes: limits.ack_every_bytes,
+                ack_every_records: limits.ack_every_records,
+                ..Inbox::default()
+            },
+            control: VecDeque::new(),
+        }
     }
 
     /// Appends a record to the log and returns its number. `body` is written in parts to spare a copy.
@@ -97,6 +144,7 @@ impl Session {
     pub fn next_record(&mut self) -> Result<Option<Header>, SessionError> {
         while let Some(header) = self.into.next_header()? {
             match header.kind {
+                RecordKind::Ack | RecordKind::Greeting if self.into.was_heard() => {}
                 RecordKind::Ack => self.out.acknowledged(header.number)?,
                 RecordKind::Greeting => self.out.greeted(header.number)?,
                 RecordKind::Call | RecordKind::Reply | RecordKind::Notice => {
@@ -113,6 +161,19 @@ impl Session {
         Ok(None)
     }
 
+    /// Takes the acknowledgements that have arrived behind records not yet handed out. A reader that waits for room before it
+    /// goes on reading would otherwise wait for ever.
+    pub fn hear_acks(&mut self) -> Result<(), SessionError> {
+        while let Some(header) = self.into.next_unheard()? {
+            match header.kind {
+                RecordKind::Ack => self.out.acknowledged(header.number)?,
+                RecordKind::Greeting => self.out.greeted(header.number)?,
+                RecordKind::Call | RecordKind::Reply | RecordKind::Notice => {}
+            }
+        }
+        Ok(())
+    }
+
     /// The body of the record that [`Session::next_record`] last handed out.
     pub fn body(&self) -> &[u8] {
         &self.into.buffer[self.into.body.clone()]
@@ -121,6 +182,16 @@ impl Session {
     /// Bytes that arrived and belong to records not yet handed out.
     pub fn unread_bytes(&self) -> usize {
         self.into.buffer.len() - self.into.consumed
+    }
+
+    /// Number of the record that was last handed out.
+    pub fn received(&self) -> u64 {
+        self.into.received
+    }
+
+    /// Bytes of the log that are kept for a resume.
+    pub fn kept_bytes(&self) -> usize {
+        (self.out.end() - self.out.acked_end) as usize
     }
 
     /// Sent records that the peer has not acknowledged.
@@ -151,6 +222,8 @@ struct Outbox {
     sent_records: usize,
     /// Nothing of the log leaves before the peer has said what it has.
     held: bool,
+    /// Unacknowledged bytes that are kept at most.
+    bytes_max: usize,
 }
 
 impl Outbox {
@@ -159,7 +232,7 @@ impl Outbox {
     }
 
     fn has_room(&self, body_bytes: usize) -> bool {
-        (self.end() - self.acked_end) as usize + HEADER_BYTES + body_bytes <= RESEND_BYTES_MAX
+        (self.end() - self.acked_end) as usize + HEADER_BYTES + body_bytes <= self.bytes_max
     }
 
     fn push(&mut self, mut header: Header, body: &[&[u8]], body_bytes: usize) -> Result<u64, Full> {
@@ -250,15 +323,20 @@ struct Inbox {
     /// Where the body of the record last handed out lies.
     body: Range<usize>,
     greeted: bool,
-    /// Numbered records and bytes since the last acknowledgement.
+    /// Up to here acknowledgements were taken, ahead of the records between them.
+    heard: usize,
+    /// Numbered records and bytes since the last acknowledgement, and how many make one due.
     unacked_records: u64,
     unacked_bytes: usize,
+    ack_every_records: u64,
+    ack_every_bytes: usize,
 }
 
 impl Inbox {
     fn reconnect(&mut self) {
         self.buffer.clear();
         self.consumed = 0;
+        self.heard = 0;
         self.body = 0..0;
         self.greeted = false;
     }
@@ -288,8 +366,28 @@ impl Inbox {
 
     fn forget_consumed(&mut self) {
         self.buffer.drain(..self.consumed);
+        self.heard = self.heard.saturating_sub(self.consumed);
         self.consumed = 0;
         self.body = 0..0;
+    }
+
+    /// The next header beyond what was heard ahead. Whether it may stand there is asked when its turn comes.
+    fn next_unheard(&mut self) -> Result<Option<Header>, SessionError> {
+        let at = self.heard.max(self.consumed);
+        let rest = &self.buffer[at..];
+        let Some(bytes) = rest.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
+        let header = Header::decode(bytes)?;
+        let whole = HEADER_BYTES + header.body_bytes as usize;
+        if rest.len() < whole {
+            return Ok(None);
+        }
+        self.heard = at + whole;
+        Ok(Some(header))
+    }
+
+    /// Whether the record of the last header was heard ahead of its turn.
+    fn was_heard(&self) -> bool {
+        self.consumed <= self.heard
     }
 
     /// Whether a numbered record was not handed out before; one that was is passed over.
@@ -309,7 +407,8 @@ impl Inbox {
 
     /// Whether an acknowledgement is due; it is taken as sent.
     fn owes_an_ack(&mut self) -> bool {
-        let due = self.unacked_records >= ACK_EVERY_RECORDS || self.unacked_bytes >= ACK_EVERY_BYTES;
+        let due =
+            self.unacked_records >= self.ack_every_records || self.unacked_bytes >= self.ack_every_bytes;
         if due {
             self.unacked_records = 0;
             self.unacked_bytes = 0;

@@ -16,7 +16,7 @@ use crate::serve;
 use crate::staging::Staging;
 use crate::waiters::{self, Then, Waiters};
 use farwarp_protocol::error::Code;
-use farwarp_protocol::frame::{FLAG_ASKED, Header, RecordKind};
+use farwarp_protocol::frame::{Header, RecordKind};
 use farwarp_protocol::handle::{Id, ObjectKind};
 use farwarp_protocol::param::{STREAM_LEGACY, STREAM_PER_THREAD};
 use std::collections::HashMap;
@@ -124,12 +124,7 @@ impl Executor {
         if header.kind != RecordKind::Call {
             return Err(Refusal::NoCall);
         }
-        let asker = Asker {
-            number: header.number,
-            slot: header.slot,
-            context: Id(header.about),
-            asked: header.flags & FLAG_ASKED != 0,
-        };
+        let asker = Asker::of(&header);
         let call = Call { asker, body };
         self.counters.called(1, Instant::now());
         let handler = serve::handler(header.op).ok_or(Refusal::UnknownOp { op: header.op })?;

@@ -1,62 +1,60 @@
-//! The worker's half of the session: where calls come from and answers go. Any thread may answer; one thread takes the calls.
+//! Where calls come from and answers go: the worker's half of the session, shared by its threads. Any thread may answer; one
+//! thread takes the calls.
 //!
 //! A cut connection changes nothing here but that nothing moves; the next one carries on where it stopped.
 
-use farwarp_link::{Link, LinkError};
-use farwarp_protocol::call::{NOTICE_FAILED, NOTICE_HOST_CALL};
-use farwarp_protocol::codec::encode;
+use farwarp_link::{Link, LinkError, carry};
 use farwarp_protocol::error::Code;
-use farwarp_protocol::frame::{FLAG_ASKED, Header, RecordKind};
-use farwarp_protocol::handle::Id;
+use farwarp_protocol::frame::Header;
 use farwarp_protocol::limits::BODY_BYTES_MAX;
-use farwarp_protocol::session::{Session, SessionError};
+use farwarp_protocol::session::{Full, Limits, SessionError};
+pub use farwarp_protocol::worker::Asker;
+use farwarp_protocol::worker::{WhenFull, Worker};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::{Condvar, Mutex, MutexGuard};
+use std::thread::ThreadId;
 use std::time::Instant;
 
-/// Received and not yet executed; beyond it nothing more is read, and the connection's flow control holds the client back.
-const UNREAD_BYTES_MAX: usize = 8 << 20;
 const READ_BYTES: usize = 256 << 10;
-
-/// Which call an answer is for.
-#[derive(Debug, Clone, Copy)]
-pub struct Asker {
-    pub number: u64,
-    pub slot: u16,
-    pub context: Id,
-    pub asked: bool,
-}
 
 pub struct Outlet {
     state: Mutex<State>,
+    /// The thread that takes the calls: that which made this.
+    taker: ThreadId,
     room: Condvar,
     /// Wakes whoever polls: there is something to send, or the timers have changed.
     wake: OwnedFd,
 }
 
 struct State {
-    session: Session,
+    worker: Worker,
     link: Option<Box<dyn Link>>,
     buffer: Vec<u8>,
-    /// Why the session must end.
-    broken: Option<SessionError>,
 }
 
 impl Outlet {
     pub fn new() -> std::io::Result<Outlet> {
-        let state = State { session: Session::new(), link: None, buffer: vec![0; READ_BYTES], broken: None };
+        let state = State { worker: Worker::new(Limits::default()), link: None, buffer: vec![0; READ_BYTES] };
         let wake = rustix::event::eventfd(
             0,
             rustix::event::EventfdFlags::NONBLOCK | rustix::event::EventfdFlags::CLOEXEC,
         )?;
-        Ok(Outlet { state: Mutex::new(state), room: Condvar::new(), wake })
+        Ok(Outlet {
+            state: Mutex::new(state),
+            taker: std::thread::current().id(),
+            room: Condvar::new(),
+            wake,
+        })
     }
 
     /// Carries on over a new connection.
     pub fn connect(&self, link: Box<dyn Link>) {
         let mut state = self.lock();
-        state.session.reconnect();
-        state.link = Some(link);
+        state.worker.connected();
+        if let Some(mut older) = state.link.replace(link) {
+            // It knows that it was superseded, and says so to whoever still listens there.
+            let _ = older.drive(Instant::now());
+        }
         self.room.notify_all();
     }
 
@@ -64,25 +62,13 @@ impl Outlet {
     pub fn drive(&self) -> Result<(), LinkError> {
         let mut state = self.lock();
         let result = state.drive(Instant::now());
-        if result.is_err() {
-            state.link = None;
-        }
         self.room.notify_all();
         result
     }
 
     /// The next call, its body put into `body`.
     pub fn next_call(&self, body: &mut Vec<u8>) -> Result<Option<Header>, SessionError> {
-        let mut state = self.lock();
-        if let Some(broken) = &state.broken {
-            return Err(broken.clone());
-        }
-        let header = state.session.next_record()?;
-        if header.is_some() {
-            body.clear();
-            body.extend_from_slice(state.session.body());
-        }
-        Ok(header)
+        self.lock().worker.next_call(body)
     }
 
     pub fn answer(&self, to: Asker, code: Code, body: &[u8]) {
@@ -90,51 +76,31 @@ impl Outlet {
     }
 
     pub fn answer_parts(&self, to: Asker, code: Code, body: &[&[u8]]) {
-        let header = match (to.asked, code) {
-            (true, _) => Header {
-                kind: RecordKind::Reply,
-                about: to.number,
-                flags: FLAG_ASKED,
-                ..blank(to.slot, code)
-            },
-            (false, 0) => return,
-            (false, _) => {
-                tracing::debug!(call = to.number, code, "a told call failed");
-                Header {
-                    kind: RecordKind::Notice,
-                    op: NOTICE_FAILED,
-                    about: to.context.0,
-                    ..blank(to.slot, code)
-                }
-            }
-        };
-        self.push(header, body);
+        debug_assert!(body.iter().map(|part| part.len()).sum::<usize>() <= BODY_BYTES_MAX);
+        if !to.hears_of(code) {
+            return;
+        }
+        if !to.asked {
+            tracing::debug!(call = to.number, code, "a told call failed");
+        }
+        self.push(|worker, when_full| worker.answer(to, code, body, when_full));
     }
 
     /// Tells the client something that it did not ask for.
     pub fn notice(&self, op: u32, body: &[u8]) {
-        self.push(Header { kind: RecordKind::Notice, op, ..blank(0, 0) }, &[body]);
+        self.push(|worker, when_full| worker.notice(op, body, when_full));
     }
 
-    /// It is the turn of a function of the client's.
-    pub fn host_call(&self, token: u64) {
-        let header = Header { kind: RecordKind::Notice, op: NOTICE_HOST_CALL, ..blank(0, 0) };
-        self.push(header, &[&encode(&token)]);
-    }
-
-    /// Waits for room if the client does not acknowledge: answers are kept until it has them.
-    fn push(&self, header: Header, body: &[&[u8]]) {
-        let body_bytes: usize = body.iter().map(|part| part.len()).sum();
-        debug_assert!(body_bytes <= BODY_BYTES_MAX);
+    /// Waits for room if the client does not acknowledge; but who takes the calls never waits.
+    fn push(&self, mut write: impl FnMut(&mut Worker, WhenFull) -> Result<(), Full>) {
+        let is_taker = std::thread::current().id() == self.taker;
+        let when_full = if is_taker { WhenFull::Keep } else { WhenFull::Wait };
         let mut state = self.lock();
-        while !state.session.has_room(body_bytes) {
+        while write(&mut state.worker, when_full).is_err() {
             state = self.room.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
         }
-        // There is room: the lock was kept since it was seen.
-        let _ = state.session.push(header, body);
-        if state.drive(Instant::now()).is_err() {
-            state.link = None;
-        }
+        // Of a lost connection the port hears from the link itself.
+        let _ = state.drive(Instant::now());
         drop(state);
         self.wake();
     }
@@ -173,34 +139,10 @@ impl Outlet {
 impl State {
     fn drive(&mut self, now: Instant) -> Result<(), LinkError> {
         let Some(link) = self.link.as_mut() else { return Ok(()) };
-        loop {
-            let sent = write_pending(&mut self.session, link.as_mut())?;
-            link.drive(now)?;
-            if self.session.unread_bytes() >= UNREAD_BYTES_MAX {
-                return Ok(());
-            }
-            let bytes = link.read(&mut self.buffer)?;
-            self.session.receive(&self.buffer[..bytes]);
-            if bytes == 0 && sent == 0 {
-                return Ok(());
-            }
+        let carried = carry(&mut self.worker, link.as_mut(), &mut self.buffer, now);
+        if carried.is_err() {
+            self.link = None;
         }
+        carried
     }
-}
-
-fn write_pending(session: &mut Session, link: &mut dyn Link) -> Result<usize, LinkError> {
-    let mut total = 0;
-    loop {
-        let pending = session.pending();
-        let taken = if pending.is_empty() { 0 } else { link.write(pending)? };
-        if taken == 0 {
-            return Ok(total);
-        }
-        session.taken(taken);
-        total += taken;
-    }
-}
-
-fn blank(slot: u16, code: Code) -> Header {
-    Header { kind: RecordKind::Reply, op: 0, number: 0, about: 0, slot, flags: 0, code, body_bytes: 0 }
 }

@@ -14,8 +14,7 @@ use farwarp_protocol::call::{self, GOODBYE, HELLO};
 use farwarp_protocol::codec;
 use farwarp_protocol::describe::describe;
 use farwarp_protocol::error::{CUDA_ERROR_NO_DEVICE, Code};
-use farwarp_protocol::frame::{FLAG_ASKED, Header};
-use farwarp_protocol::handle::Id;
+use farwarp_protocol::frame::Header;
 use farwarp_protocol::limits::{VARIABLE_BYTES_MAX, VARIABLES_MAX};
 use farwarp_protocol::snapshot::{Hello, PASSED_ON, Snapshot};
 use std::os::fd::RawFd;
@@ -115,7 +114,7 @@ impl Worker {
             while let Some(header) = self.outlet.next_call(&mut body)? {
                 worked = true;
                 if header.op == GOODBYE {
-                    self.outlet.answer(asker(&header), 0, &[]);
+                    self.outlet.answer(Asker::of(&header), 0, &[]);
                     return Ok(());
                 }
                 self.take(header, &body)
@@ -153,12 +152,12 @@ impl Worker {
             Ok((executor, snapshot)) => {
                 self.executor = Some(executor);
                 self.door.port().driver_loaded()?;
-                self.outlet.answer(asker(&header), 0, &codec::encode(&snapshot));
+                self.outlet.answer(Asker::of(&header), 0, &codec::encode(&snapshot));
                 Ok(())
             }
             Err((code, why)) => {
                 self.door.port().driver_failed(&why)?;
-                self.outlet.answer(asker(&header), code, &[]);
+                self.outlet.answer(Asker::of(&header), code, &[]);
                 self.outlet.drive()?;
                 Err(anyhow!(why))
             }
@@ -266,15 +265,6 @@ fn keep(door: Arc<Door>) {
     };
     if let Err(error) = std::thread::Builder::new().name("keeper".into()).spawn(life) {
         tracing::warn!(%error, "no keeper: a long call may look like silence");
-    }
-}
-
-fn asker(header: &Header) -> Asker {
-    Asker {
-        number: header.number,
-        slot: header.slot,
-        context: Id(header.about),
-        asked: header.flags & FLAG_ASKED != 0,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Asking and telling: the client's half of the session, driven by whoever waits.
+//! Asking and telling: the client's half of the session, driven by whoever waits. What it knows is kept by [`Client`].
 //!
 //! All threads of the program share one log behind one lock. A thread that waits for an answer drives the connection itself; one such
 //! leader is enough, the others sleep until it has their answer or leaves. When nobody waits, a helper thread sends what lies in the
@@ -7,18 +7,14 @@
 use crate::recent::Recent;
 use crate::stats::Traffic;
 use crate::wait;
-use farwarp_link::{DialError, Dialled, Link, LinkError, LinkStats};
-use farwarp_protocol::call::{
-    GOODBYE, NOTICE_FAILED, NOTICE_FATAL, NOTICE_FENCE, NOTICE_HOST_CALL, THREAD_GONE,
-};
-use farwarp_protocol::codec;
-use farwarp_protocol::error::{
-    CUDA_ERROR_DEINITIALIZED, CUDA_ERROR_LAUNCH_FAILED, CUDA_ERROR_UNKNOWN, Code, Lasting, lasting,
-};
+use farwarp_link::{DialError, Dialled, Link, LinkStats, carry};
+use farwarp_protocol::call::GOODBYE;
+pub use farwarp_protocol::client::Answer;
+use farwarp_protocol::client::{Client, NotPut};
+use farwarp_protocol::error::{CUDA_ERROR_DEINITIALIZED, Code};
 use farwarp_protocol::frame::{FLAG_ASKED, Header, RecordKind};
 use farwarp_protocol::handle::Id;
-use farwarp_protocol::session::Session;
-use std::collections::{HashMap, VecDeque};
+use farwarp_protocol::session::Limits;
 use std::os::fd::RawFd;
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -43,27 +39,6 @@ const REDIAL_MIN: Duration = Duration::from_millis(500);
 const NOBODY_LISTENS_MAX: Duration = Duration::from_secs(2);
 /// For how long the end of the program waits for what it has told and nobody has taken yet.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
-/// The code when the session itself is lost: of the kind after which the process must end, as the GPU's memory is gone.
-pub const SESSION_LOST: Code = CUDA_ERROR_LAUNCH_FAILED;
-
-/// What the server answered.
-pub struct Answer {
-    pub code: Code,
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    /// The body, if the call succeeded.
-    pub fn value<T: codec::Decode<()>>(&self) -> Result<T, Code> {
-        self.check()?;
-        codec::decode(&self.body).map_err(|_| CUDA_ERROR_UNKNOWN)
-    }
-
-    pub fn check(&self) -> Result<(), Code> {
-        if self.code == 0 { Ok(()) } else { Err(self.code) }
-    }
-}
-
 /// Tries for so long to bring a lost connection back, with a higher epoch each time.
 pub type Redial = Box<dyn FnMut(Duration) -> Result<Dialled, DialError> + Send>;
 /// Runs the function of the program that a token stands for.
@@ -81,25 +56,15 @@ pub struct Remote {
 pub struct Settings {
     /// Every `tell` waits for its answer.
     pub sync: bool,
+    /// How long a session outlives its connection.
     pub resume_grace: Duration,
     /// Spinning pays only where another core can answer meanwhile.
     pub spin: bool,
 }
 
 struct Core {
-    session: Session,
+    client: Client,
     link: Option<Box<dyn Link>>,
-    /// Calls whose caller waits, and the answers that came before the caller looked.
-    asked: HashMap<u64, Option<Answer>>,
-    /// The first failure of a told call that its thread has not heard of.
-    failed: HashMap<u16, Code>,
-    /// Nothing more will be executed, for this reason.
-    dead: Option<Code>,
-    /// Contexts that met an error which only their destruction ends.
-    dead_contexts: HashMap<Id, Code>,
-    host_calls: VecDeque<u64>,
-    /// The last fence of which the server said that everything before it is done.
-    fence_passed: u64,
     leader: bool,
     leader_sleeps: bool,
     sleepers: usize,
@@ -113,19 +78,13 @@ struct Core {
 impl Remote {
     /// Takes over a dialled connection.
     pub fn new(dialled: Dialled, settings: Settings) -> std::io::Result<Remote> {
-        let mut session = Session::new();
-        session.reconnect();
+        let mut client = Client::new(Limits::default(), settings.resume_grace);
+        client.connected();
         made_known(dialled.link.as_ref());
         Ok(Remote {
             core: Mutex::new(Core {
-                session,
+                client,
                 link: Some(dialled.link),
-                asked: HashMap::new(),
-                failed: HashMap::new(),
-                dead: None,
-                dead_contexts: HashMap::new(),
-                host_calls: VecDeque::new(),
-                fence_passed: 0,
                 leader: false,
                 leader_sleeps: false,
                 sleepers: 0,
@@ -161,43 +120,30 @@ impl Remote {
     }
 
     pub fn answer(&self, number: u64) -> Result<Answer, Code> {
-        self.drive_until(|core| match core.asked.get(&number) {
-            Some(Some(_)) => core.asked.remove(&number).flatten().map(Ok),
-            Some(None) => core.dead.map(|code| {
-                core.asked.remove(&number);
-                Err(code)
-            }),
-            None => Some(Err(CUDA_ERROR_UNKNOWN)),
-        })
+        self.drive_until(|core| core.client.take_answer(number))
     }
 
     /// The error that a call in this context must return before it does anything, if there is one.
     pub fn pending_error(&self, context: Id) -> Option<Code> {
-        let core = self.lock();
-        core.dead.or_else(|| core.dead_contexts.get(&context).copied())
+        self.lock().client.pending_error(context)
     }
 
     /// A told call's failure that the calling thread has not heard of; it is forgotten with this.
     pub fn take_failure(&self) -> Option<Code> {
-        let mut core = self.lock();
-        if core.failed.is_empty() { None } else { core.failed.remove(&crate::threads::slot()) }
+        self.lock().client.take_failure(crate::threads::slot())
     }
 
     /// The last fence of which the server said that everything before it is done.
     pub fn fence_passed(&self) -> u64 {
-        self.lock().fence_passed
+        self.lock().client.fence_passed()
     }
 
     pub fn context_gone(&self, context: Id) {
-        self.lock().dead_contexts.remove(&context);
+        self.lock().client.context_gone(context);
     }
 
     pub fn thread_gone(&self, slot: u16) {
-        let mut core = self.lock();
-        if core.dead.is_none() && !core.ended {
-            let _ = core.session.push(Header { slot, ..header(THREAD_GONE, 0) }, &[]);
-            core.failed.remove(&slot);
-        }
+        self.lock().client.thread_gone(slot);
     }
 
     pub fn count_module_bytes(&self, bytes: usize) {
@@ -207,7 +153,10 @@ impl Remote {
     /// What the session and its connection have carried.
     pub fn traffic(&self) -> (Traffic, Option<LinkStats>) {
         let core = self.lock();
-        (core.traffic.clone(), core.link.as_ref().map(|link| link.stats()))
+        let heard = core.client.heard();
+        let traffic =
+            Traffic { round_trips: heard.answers, payload_down: heard.body_bytes, ..core.traffic.clone() };
+        (traffic, core.link.as_ref().map(|link| link.stats()))
     }
 
     /// Ends the session in order; every later call is refused.
@@ -218,12 +167,12 @@ impl Remote {
         if let Ok(number) = told {
             let deadline = Instant::now() + GOODBYE_TIMEOUT;
             self.drive_until(|core| {
-                let answered = matches!(core.asked.get(&number), Some(Some(_)) | None) || core.dead.is_some();
+                let answered = core.client.is_answered(number);
                 (answered || core.link.is_none() || Instant::now() > deadline).then_some(())
             });
         }
         let mut core = self.lock();
-        core.dead.get_or_insert(CUDA_ERROR_DEINITIALIZED);
+        core.client.end(CUDA_ERROR_DEINITIALIZED);
         if let Some(link) = core.link.as_mut() {
             link.close(farwarp_protocol::admission::close::DONE, "the program has ended");
         }
@@ -236,26 +185,19 @@ impl Remote {
         let header = header(op, flags);
         let body_bytes: usize = body.iter().map(|part| part.len()).sum();
         let mut core = self.lock();
-        if !core.session.has_room(body_bytes) && core.dead.is_none() {
-            drop(core);
-            self.drive_until(|core| (core.session.has_room(body_bytes) || core.dead.is_some()).then_some(()));
+        // Another thread may take the room between two turns of this loop.
+        let number = loop {
+            match core.client.put(header, body) {
+                Ok(number) => break number,
+                Err(NotPut::Dead(code)) => return Err(code),
+                Err(NotPut::Full) => drop(core),
+            }
+            self.drive_until(|core| core.client.may_put(body_bytes).then_some(()));
             core = self.lock();
-        }
-        if let Some(code) = core.dead {
-            return Err(code);
-        }
-        if let Some(code) = core.dead_contexts.get(&Id(header.about)).copied() {
-            return Err(code);
-        }
-        // Another thread may have taken the room between the two locks; the caller's own retry is the loop above.
-        let Ok(number) = core.session.push(header, body) else {
-            drop(core);
-            return self.put(op, flags, body);
         };
         core.recent.note(Header { number, ..header }, body);
         core.traffic.payload_up += body_bytes as u64;
         if flags & FLAG_ASKED != 0 {
-            core.asked.insert(number, None);
             *core.traffic.asked.entry(op).or_default() += 1;
         } else {
             core.traffic.tells += 1;
@@ -329,13 +271,13 @@ impl Remote {
             if core.ended {
                 return;
             }
-            if core.link.is_none() && core.dead.is_none() {
+            if core.link.is_none() && core.client.dead().is_none() {
                 drop(core);
                 self.bring_back(&mut redial);
                 continue;
             }
             core.drive(Instant::now());
-            if let Some(token) = core.host_calls.pop_front() {
+            if let Some(token) = core.client.next_host_call() {
                 drop(core);
                 run_host_call(token);
                 continue;
@@ -359,41 +301,44 @@ impl Remote {
 
     /// Dials until the session goes on or is lost.
     fn bring_back(&self, redial: &mut Redial) {
-        let deadline = Instant::now() + self.settings.resume_grace;
         let (mut patience, mut nobody_since) = (REDIAL_FIRST, None);
-        let lost = loop {
-            let left = deadline.saturating_duration_since(Instant::now()).max(REDIAL_MIN);
-            let time = patience.min(left);
+        loop {
+            let left = self.lock().client.may_resume_for(Instant::now()).max(REDIAL_MIN);
+            let outcome = redial(patience.min(left));
             patience = (2 * patience).min(REDIAL_MAX);
-            match redial(time) {
+            let now = Instant::now();
+            let for_ever = match &outcome {
+                Err(DialError::NobodyListens { .. }) => {
+                    now.saturating_duration_since(*nobody_since.get_or_insert(now)) > NOBODY_LISTENS_MAX
+                }
+                Err(error) => {
+                    nobody_since = None;
+                    is_final(error)
+                }
+                Ok(_) => false,
+            };
+            let mut core = self.lock();
+            if core.ended {
+                return;
+            }
+            match outcome {
                 Ok(dialled) => {
-                    let mut core = self.lock();
-                    core.session.reconnect();
+                    core.client.connected();
                     made_known(dialled.link.as_ref());
                     core.link = Some(dialled.link);
                     core.traffic.reconnects += 1;
                     self.news.notify_all();
                     return;
                 }
-                Err(error) if is_final(&error) || Instant::now() > deadline => break error,
-                Err(error @ DialError::NobodyListens { .. }) => {
-                    if nobody_since.get_or_insert_with(Instant::now).elapsed() > NOBODY_LISTENS_MAX {
-                        break error;
-                    }
-                    std::thread::sleep(RECONNECT_PAUSE);
+                Err(error) if core.client.dial_failed(for_ever, now) => {
+                    crate::state::complain(&format!("the session is lost: {error}"));
+                    self.news.notify_all();
+                    return;
                 }
-                Err(_) => {
-                    nobody_since = None;
-                    std::thread::sleep(RECONNECT_PAUSE);
-                }
+                Err(_) => drop(core),
             }
-            if self.lock().ended {
-                return;
-            }
-        };
-        crate::state::complain(&format!("the session is lost: {lost}"));
-        self.lock().dead.get_or_insert(SESSION_LOST);
-        self.news.notify_all();
+            std::thread::sleep(RECONNECT_PAUSE);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Core> {
@@ -405,9 +350,18 @@ impl Remote {
 impl Core {
     /// Moves bytes between session and connection. Never blocks.
     fn drive(&mut self, now: Instant) {
-        if let Err(error) = self.try_drive(now) {
-            crate::state::note(&format!("connection lost: {error}"));
+        let Some(link) = self.link.as_mut() else { return };
+        let carried = carry(&mut self.client, link.as_mut(), &mut self.buffer, now);
+        if let Some(breach) = self.client.take_breach() {
+            crate::state::complain(&format!("the server broke the protocol: {breach}"));
             self.lose_link();
+        } else if let Err(error) = carried {
+            crate::state::note(&format!("connection lost: {error}"));
+            self.client.connection_lost(now);
+            self.lose_link();
+        }
+        if let Some(code) = self.client.take_loss() {
+            self.say_what_led_to(code);
         }
     }
 
@@ -415,85 +369,6 @@ impl Core {
         // Before the numbers of its sockets are free for others.
         crate::state::link_sockets(&[]);
         self.link = None;
-    }
-
-    fn try_drive(&mut self, now: Instant) -> Result<(), LinkError> {
-        loop {
-            let Some(link) = self.link.as_mut() else { return Ok(()) };
-            write_pending(&mut self.session, link.as_mut())?;
-            link.drive(now)?;
-            let bytes = link.read(&mut self.buffer)?;
-            if bytes == 0 {
-                // The drive may have freed room, and what was received may have asked for an acknowledgement.
-                if write_pending(&mut self.session, link.as_mut())? > 0 {
-                    link.drive(now)?;
-                }
-                return Ok(());
-            }
-            self.session.receive(&self.buffer[..bytes]);
-            self.take_records();
-        }
-    }
-
-    fn take_records(&mut self) {
-        loop {
-            match self.session.next_record() {
-                Ok(Some(header)) => self.take(header),
-                Ok(None) => return,
-                Err(error) => {
-                    // A server that breaks the protocol is not spoken with again.
-                    crate::state::complain(&format!("the server broke the protocol: {error}"));
-                    self.dead.get_or_insert(SESSION_LOST);
-                    self.lose_link();
-                    return;
-                }
-            }
-        }
-    }
-
-    fn take(&mut self, header: Header) {
-        let body = self.session.body();
-        self.traffic.payload_down += body.len() as u64;
-        match (header.kind, header.op) {
-            (RecordKind::Reply, _) => {
-                // An answer that nobody asked for is dropped: its caller gave up.
-                if let Some(place) = self.asked.get_mut(&header.about) {
-                    *place = Some(Answer { code: header.code, body: body.to_vec() });
-                    self.traffic.round_trips += 1;
-                }
-                self.mourn(header.code, Id(0));
-            }
-            (RecordKind::Notice, NOTICE_FAILED) => {
-                self.failed.entry(header.slot).or_insert(header.code);
-                self.mourn(header.code, Id(header.about));
-            }
-            (RecordKind::Notice, NOTICE_FATAL) => self.mourn(header.code, Id(header.about)),
-            (RecordKind::Notice, NOTICE_FENCE) => {
-                let number = codec::decode::<u64>(body).unwrap_or(0);
-                self.fence_passed = self.fence_passed.max(number);
-            }
-            (RecordKind::Notice, NOTICE_HOST_CALL) => {
-                if let Ok(token) = codec::decode::<u64>(body) {
-                    self.host_calls.push_back(token);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Remembers an error that outlasts its call.
-    fn mourn(&mut self, code: Code, context: Id) {
-        match lasting(code) {
-            Lasting::Process if self.dead.is_none() => {
-                self.dead = Some(code);
-                self.say_what_led_to(code);
-            }
-            Lasting::Context if context != Id(0) && !self.dead_contexts.contains_key(&context) => {
-                self.dead_contexts.insert(context, code);
-                self.say_what_led_to(code);
-            }
-            _ => {}
-        }
     }
 
     fn say_what_led_to(&self, code: Code) {
@@ -509,22 +384,6 @@ impl Core {
         link.poll_fds(&mut fds);
         let until = link.timeout().map(|at| at.saturating_duration_since(Instant::now()));
         (fds, until.unwrap_or(HELPER_SLEEP).min(HELPER_SLEEP))
-    }
-}
-
-fn write_pending(session: &mut Session, link: &mut dyn Link) -> Result<usize, LinkError> {
-    let mut total = 0;
-    loop {
-        let pending = session.pending();
-        if pending.is_empty() {
-            return Ok(total);
-        }
-        let taken = link.write(pending)?;
-        if taken == 0 {
-            return Ok(total);
-        }
-        session.taken(taken);
-        total += taken;
     }
 }
 

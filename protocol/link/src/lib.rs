@@ -2,12 +2,14 @@
 //!
 //! - [`Link`]: the pipe, as the shim and the worker see it
 //! - [`dial`]: the client's way to it, by way of the gate
+//! - [`carry`]: between the pipe and a half of a session
 //! - [`Control`]: an agent's or a person's word with the gate
 //! - [`quic`]: a [`Link`] over QUIC, either side of it; no thread, no runtime, nothing that a `fork` would break
 //! - [`keys`]: key pairs, pins, and the proofs that go over them
 //!
 //! What travels through the pipe is none of its business.
 
+mod carry;
 mod client;
 mod control;
 mod errors;
@@ -17,6 +19,7 @@ pub mod quic;
 mod socket;
 pub mod tls;
 
+pub use carry::carry;
 pub use client::{Dialled, FIRST_EPOCH, Purpose, client_info, dial, dial_within, start_ticks};
 pub use control::Control;
 pub use errors::{DialError, LinkError};

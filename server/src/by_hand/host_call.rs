@@ -5,8 +5,8 @@
 use crate::driver::Driver;
 use crate::executor::{Call, Executor, Reply};
 use crate::refusal::Refusal;
-use farwarp_protocol::call::HostCall;
-use farwarp_protocol::codec::decode;
+use farwarp_protocol::call::{HostCall, NOTICE_HOST_CALL};
+use farwarp_protocol::codec::{decode, encode};
 use farwarp_protocol::error::{CUDA_ERROR_OUT_OF_MEMORY, Code};
 use farwarp_protocol::handle::Id;
 use std::collections::HashMap;
@@ -103,7 +103,11 @@ pub fn host_call(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal>
         closed.and_then(|(word, open)| unsafe { driver.cuStreamWaitValue32_v2(stream, word, open, REACHES) });
     if outcome.is_ok() {
         let outlet = executor.outlet.clone();
-        executor.after(context, vec![reached], Box::new(move |_| outlet.host_call(token)))?;
+        executor.after(
+            context,
+            vec![reached],
+            Box::new(move |_| outlet.notice(NOTICE_HOST_CALL, &encode(&token))),
+        )?;
     }
     Ok(outcome.into())
 }

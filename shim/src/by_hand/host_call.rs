@@ -11,12 +11,10 @@ use crate::state::{Shim, shim};
 use farwarp_protocol::call::{HOST_CALL, HOST_CALL_DONE, HostCall};
 use farwarp_protocol::codec::encode;
 use farwarp_protocol::error::{CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_OUT_OF_MEMORY, CUDA_SUCCESS, Code};
+use farwarp_protocol::limits::HOST_CALLS_MAX;
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::Mutex;
-
-/// Functions queued and not yet run.
-const QUEUED_MAX: usize = 65_536;
 
 enum Function {
     /// cuLaunchHostFunc.
@@ -94,7 +92,7 @@ fn enqueue(shim: &Shim, stream: u64, queued: Queued) -> Result<(), Code> {
     let token = {
         let mut queue = QUEUE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let (next, waiting) = queue.get_or_insert_with(Default::default);
-        if waiting.len() >= QUEUED_MAX {
+        if waiting.len() >= HOST_CALLS_MAX {
             return Err(CUDA_ERROR_OUT_OF_MEMORY);
         }
         *next += 1;
