@@ -5,6 +5,7 @@
 
 use crate::boxes::{Block, Shape};
 use crate::codec::{Decode, Encode};
+use crate::graph::Change;
 use crate::handle::Id;
 use crate::table;
 
@@ -91,6 +92,8 @@ ops! {
     HOST_CALL_DONE;
     /// [`GraphInstantiate`]: an image that was sent before is a plan, which is made executable.
     GRAPH_INSTANTIATE;
+    /// [`GraphChange`].
+    GRAPH_CHANGE;
     /// [`GraphLaunch`].
     GRAPH_LAUNCH;
     /// [`GraphLaunch`], of which only what comes before its first launch is done.
@@ -415,6 +418,13 @@ pub struct GraphInstantiate {
     pub exec: Id,
     /// The graph whose conditional values the plan uses.
     pub graph: Id,
+}
+
+/// Some steps of an executable graph do something else from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct GraphChange {
+    pub exec: Id,
+    pub changes: Vec<Change>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

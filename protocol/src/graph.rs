@@ -18,6 +18,15 @@ pub struct Step {
     pub enabled: bool,
 }
 
+/// What a step does from now on. It is of the same kind as before and waits for the same.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Change {
+    pub level: u32,
+    pub step: u32,
+    pub work: Work,
+    pub enabled: bool,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct Edge {
     pub from: u32,
@@ -161,6 +170,14 @@ impl Fill {
 }
 
 impl Work {
+    /// Whether a step that does this may do that instead.
+    pub fn is_like(&self, other: &Work) -> bool {
+        match (self, other) {
+            (Work::Conditional(one), Work::Conditional(another)) => one == another,
+            (one, another) => std::mem::discriminant(one) == std::mem::discriminant(another),
+        }
+    }
+
     /// Whether it happens in the client, or reads or writes the client's memory.
     pub fn touches_host(&self) -> bool {
         match self {
@@ -174,6 +191,29 @@ impl Work {
 impl Plan {
     pub fn touches_host(&self) -> bool {
         self.levels.iter().flatten().any(|step| step.work.touches_host())
+    }
+
+    /// What makes a later plan of this one, if only what its steps do has changed.
+    pub fn changes_to(&self, later: &Plan) -> Option<Vec<Change>> {
+        if self.levels.len() != later.levels.len() {
+            return None;
+        }
+        let mut changes = Vec::new();
+        for (level, (old, new)) in self.levels.iter().zip(&later.levels).enumerate() {
+            if old.len() != new.len() {
+                return None;
+            }
+            for (step, (old, new)) in old.iter().zip(new).enumerate() {
+                if old.after != new.after || !old.work.is_like(&new.work) {
+                    return None;
+                }
+                if old != new {
+                    let (level, step) = (level as u32, step as u32);
+                    changes.push(Change { level, step, work: new.work.clone(), enabled: new.enabled });
+                }
+            }
+        }
+        Some(changes)
     }
 
     pub fn encode(&self) -> Vec<u8> {
@@ -297,6 +337,19 @@ mod tests {
         assert_eq!(none, PlanError::Level { level: 1, levels: 1 });
         assert!(Plan::decode(&crate::codec::encode(&(u32::MAX, 0u32))).is_err());
         assert!(Plan::decode(&crate::codec::encode(&(1u32, u32::MAX))).is_err());
+    }
+
+    #[test]
+    fn only_what_steps_do_can_change() {
+        let plan = |event, after: &[u32]| Plan {
+            levels: vec![vec![step(Work::Empty, &[]), step(Work::RecordEvent(event), after)]],
+        };
+        let change = Change { level: 0, step: 1, work: Work::RecordEvent(8), enabled: true };
+        assert_eq!(plan(7, &[0]).changes_to(&plan(8, &[0])), Some(vec![change]));
+        assert_eq!(plan(7, &[0]).changes_to(&plan(7, &[0])), Some(vec![]));
+        assert_eq!(plan(7, &[0]).changes_to(&plan(7, &[])), None);
+        let other = Plan { levels: vec![vec![step(Work::Empty, &[]), step(Work::WaitEvent(7), &[0])]] };
+        assert_eq!(plan(7, &[0]).changes_to(&other), None);
     }
 
     #[test]

@@ -162,6 +162,12 @@ driver! {
     fn cuGraphAddDependencies_v2(graph: u64, from: *const u64, to: *const u64, data: *const [u8; 8], count: usize);
     fn cuGraphConditionalHandleCreate(handle: *mut u64, graph: u64, context: u64, default: u32, flags: u32);
     fn cuGraphInstantiateWithFlags(exec: *mut u64, graph: u64, flags: u64);
+    fn cuGraphExecKernelNodeSetParams_v2(exec: u64, node: u64, params: *const mirror::Kernel);
+    fn cuGraphExecMemcpyNodeSetParams(exec: u64, node: u64, params: *const mirror::Copy, context: u64);
+    fn cuGraphExecMemsetNodeSetParams(exec: u64, node: u64, params: *const mirror::FillV1, context: u64);
+    fn cuGraphExecEventRecordNodeSetEvent(exec: u64, node: u64, event: u64);
+    fn cuGraphExecEventWaitNodeSetEvent(exec: u64, node: u64, event: u64);
+    fn cuGraphExecBatchMemOpNodeSetParams(exec: u64, node: u64, params: *const mirror::MemoryOperations);
     fn cuGraphNodeSetEnabled(exec: u64, node: u64, enabled: u32);
     fn cuGraphUpload(exec: u64, stream: u64);
     fn cuGraphLaunch(exec: u64, stream: u64);

@@ -47,6 +47,8 @@ pub enum Refusal {
     BadName,
     #[error("a graph that cannot be one: {0}")]
     Plan(#[from] PlanError),
+    #[error("step {step} of level {level} of a graph that has no such")]
+    NoSuchStep { level: u32, step: u32 },
     #[error("a graph that would touch the client's own memory")]
     HostStep,
     #[error("host call {token} is not waited for")]

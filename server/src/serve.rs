@@ -87,6 +87,7 @@ const BY_HAND: &[(u32, Handler)] = &[
     (op("cuStreamCopyAttributes"), by_hand::stream_copy_attributes),
     (op("cuStreamBatchMemOp_v2"), by_hand::batch_memory_operations),
     (call::GRAPH_INSTANTIATE, by_hand::graph_instantiate),
+    (call::GRAPH_CHANGE, by_hand::graph_change),
     (call::GRAPH_LAUNCH, by_hand::graph_launch),
     (call::GRAPH_UPLOAD, by_hand::graph_upload),
     (call::GRAPH_EXEC_GONE, by_hand::graph_exec_gone),

@@ -39,6 +39,11 @@ fn rectangles_and_boxes_of_the_runtime_are_the_same_on_both_roads() {
 }
 
 #[test]
+fn captured_and_built_graphs_of_the_runtime_are_the_same_on_both_roads() {
+    each_runtime("graphs_runtime");
+}
+
+#[test]
 fn a_c_program_on_the_driver_api_prints_the_same_on_both_roads() {
     both_roads(&Household::new(), &Product::find().program("driver_api.driver"));
 }

@@ -50,6 +50,7 @@ pub fn context_gone(executor: &mut Executor, call: &Call) -> Result<Reply, Refus
     executor.ranges.parent_gone(context);
     executor.latches.context_gone(context);
     executor.links.context_gone(context);
+    super::graphs_of_context_gone(executor);
     let Some(gone) = executor.contexts.remove(&context) else {
         return Err(Refusal::NoContext { id: context });
     };

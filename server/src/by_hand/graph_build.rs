@@ -3,6 +3,7 @@
 
 use super::graph::is_the_clients;
 use super::launch::{ATTRIBUTES_KNOWN, EXTRA_BUFFER, EXTRA_END, EXTRA_SIZE};
+use crate::driver::Outcome;
 use crate::executor::Executor;
 use crate::refusal::Refusal;
 use farwarp_graphs::mirror;
@@ -21,7 +22,7 @@ pub fn check(executor: &mut Executor, plan: &Plan) -> Result<(), Refusal> {
     plan.levels.iter().flatten().try_for_each(|step| check_work(executor, &step.work))
 }
 
-fn check_work(executor: &mut Executor, work: &Work) -> Result<(), Refusal> {
+pub fn check_work(executor: &mut Executor, work: &Work) -> Result<(), Refusal> {
     if is_the_clients(work) {
         return Err(Refusal::HostStep);
     }
@@ -82,7 +83,11 @@ pub struct Build<'a> {
     plan: &'a Plan,
     /// Nodes that do nothing until they are switched on.
     pub switched_off: Vec<u64>,
+    pub nodes: Nodes,
 }
+
+/// The driver's node of each step, level by level.
+pub type Nodes = Vec<Vec<u64>>;
 
 /// What a node is added to, and behind what.
 struct Place<'a> {
@@ -92,7 +97,7 @@ struct Place<'a> {
 
 impl<'a> Build<'a> {
     pub fn new(executor: &'a mut Executor, plan: &'a Plan) -> Build<'a> {
-        Build { executor, plan, switched_off: Vec::new() }
+        Build { executor, plan, switched_off: Vec::new(), nodes: vec![Vec::new(); plan.levels.len()] }
     }
 
     /// Fills a graph with the steps of a level and, in their turn, the bodies of its conditional nodes.
@@ -105,6 +110,7 @@ impl<'a> Build<'a> {
                 Err(code) => return Ok(Err(code)),
             }
         }
+        self.nodes[level] = nodes;
         Ok(Ok(()))
     }
 
@@ -177,35 +183,19 @@ impl<'a> Build<'a> {
 
     fn kernel(&mut self, place: &Place, kernel: &Kernel) -> Result<Result<u64, Code>, Refusal> {
         let driver = self.executor.driver;
-        let raw = self.executor.launchable(Id(kernel.function))?;
-        let is_kernel = Id(kernel.function).kind() == Some(ObjectKind::Kernel);
-        let context = self.executor.context(Id(kernel.context))?.raw;
-        let mut values = kernel.params.clone();
-        let mut bytes = values.len();
-        let size = std::ptr::from_mut(&mut bytes).cast();
-        let mut extra = [EXTRA_BUFFER, values.as_mut_ptr().cast(), EXTRA_SIZE, size, EXTRA_END];
-        let params = mirror::Kernel {
-            base: mirror::KernelV1 {
-                function: if is_kernel { 0 } else { raw },
-                grid: kernel.grid,
-                block: kernel.block,
-                shared_bytes: kernel.shared_bytes,
-                params: 0,
-                extra: extra.as_mut_ptr().expose_provenance() as u64,
-            },
-            kernel: if is_kernel { raw } else { 0 },
-            context,
-        };
         let mut node = 0;
         let (list, count) = (place.after.as_ptr(), place.after.len());
-        // SAFETY: as for the others; the parameters are ours and outlive the call, which copies them.
-        let outcome = unsafe {
-            driver.cuGraphAddKernelNode_v2(&mut node, place.graph, list, count, &params).and_then(|()| {
-                let mut attributes = kernel.attributes.iter();
-                attributes.try_for_each(|(id, value)| driver.cuGraphKernelNodeSetAttribute(node, *id, value))
-            })
+        let outcome = with_kernel_params(self.executor, kernel, |params| {
+            // SAFETY: as for the others; the parameters outlive the call, which copies them.
+            unsafe { driver.cuGraphAddKernelNode_v2(&mut node, place.graph, list, count, params) }
+        })?;
+        let attributes = || {
+            let mut attributes = kernel.attributes.iter();
+            // SAFETY: a node that was just made, and the attribute's bytes.
+            attributes
+                .try_for_each(|(id, value)| unsafe { driver.cuGraphKernelNodeSetAttribute(node, *id, value) })
         };
-        Ok(outcome.map(|()| node))
+        Ok(outcome.and_then(|()| attributes()).map(|()| node))
     }
 
     fn conditional(
@@ -248,7 +238,34 @@ impl<'a> Build<'a> {
     }
 }
 
-fn copy_params(copy: &Copy) -> mirror::Copy {
+/// The header's struct of a kernel node, with nothing in it but what is ours.
+pub fn with_kernel_params(
+    executor: &mut Executor,
+    kernel: &Kernel,
+    then: impl FnOnce(&mirror::Kernel) -> Outcome,
+) -> Result<Outcome, Refusal> {
+    let raw = executor.launchable(Id(kernel.function))?;
+    let is_kernel = Id(kernel.function).kind() == Some(ObjectKind::Kernel);
+    let context = executor.context(Id(kernel.context))?.raw;
+    let mut values = kernel.params.clone();
+    let mut bytes = values.len();
+    let size = std::ptr::from_mut(&mut bytes).cast();
+    let mut extra = [EXTRA_BUFFER, values.as_mut_ptr().cast(), EXTRA_SIZE, size, EXTRA_END];
+    Ok(then(&mirror::Kernel {
+        base: mirror::KernelV1 {
+            function: if is_kernel { 0 } else { raw },
+            grid: kernel.grid,
+            block: kernel.block,
+            shared_bytes: kernel.shared_bytes,
+            params: 0,
+            extra: extra.as_mut_ptr().expose_provenance() as u64,
+        },
+        kernel: if is_kernel { raw } else { 0 },
+        context,
+    }))
+}
+
+pub fn copy_params(copy: &Copy) -> mirror::Copy {
     /// `CU_MEMORYTYPE_DEVICE`.
     const DEVICE: u32 = 2;
     let side = |side: &Side| mirror::CopySide {
@@ -267,12 +284,12 @@ fn copy_params(copy: &Copy) -> mirror::Copy {
     mirror::Copy { from: side(&copy.from), to: side(&copy.to), shape: copy.shape }
 }
 
-fn fill_params(fill: &Fill) -> mirror::FillV1 {
+pub fn fill_params(fill: &Fill) -> mirror::FillV1 {
     let Fill { address, pitch, value, element_bytes, width, height, .. } = *fill;
     mirror::FillV1 { address, pitch, value, element_bytes, width, height }
 }
 
-fn operations(batch: &MemoryOperations) -> Vec<mirror::MemoryOperation> {
+pub fn operations(batch: &MemoryOperations) -> Vec<mirror::MemoryOperation> {
     let operations = batch.operations.iter().map(|operation| mirror::MemoryOperation {
         operation: operation.operation,
         address: operation.address,

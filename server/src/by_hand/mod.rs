@@ -6,6 +6,7 @@ mod copy_box;
 mod event;
 mod graph;
 mod graph_build;
+mod graph_change;
 mod host_call;
 mod image;
 mod launch;

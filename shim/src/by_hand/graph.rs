@@ -15,13 +15,14 @@ use crate::threads;
 use cudarc::driver::sys::*;
 use farwarp_graphs::{Finally, Host, Key, Layout, Line, Place, api};
 use farwarp_protocol::call::{
-    GRAPH_CONDITIONAL, GRAPH_CONDITIONALS_GONE, GRAPH_EXEC_GONE, GRAPH_INSTANTIATE, GRAPH_LAUNCH,
-    GRAPH_UPLOAD, GraphConditional, GraphInstantiate, GraphLaunch, Launch,
+    GRAPH_CHANGE, GRAPH_CONDITIONAL, GRAPH_CONDITIONALS_GONE, GRAPH_EXEC_GONE, GRAPH_INSTANTIATE,
+    GRAPH_LAUNCH, GRAPH_UPLOAD, GraphChange, GraphConditional, GraphInstantiate, GraphLaunch, Launch,
 };
 use farwarp_protocol::codec::encode;
 use farwarp_protocol::error::*;
 use farwarp_protocol::graph::{Kernel, Plan, Work};
 use farwarp_protocol::handle::Id;
+use farwarp_protocol::limits::PIECE_BYTES;
 use farwarp_protocol::param::*;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -57,7 +58,8 @@ pub struct Graphs;
 /// An executable graph, by who executes it.
 #[derive(Clone)]
 enum Exec {
-    Server,
+    /// The server, which knows this plan.
+    Server(Arc<Plan>),
     Here(Arc<Steps>),
 }
 
@@ -172,15 +174,25 @@ impl Host for Graphs {
         check(shim, &plan)?;
         if plan.touches_host() {
             let steps = Steps::new(shim, Id(context), plan)?;
-            if let Some(Exec::Server) = remember(id, current, Exec::Here(Arc::new(steps))) {
+            if let Some(Exec::Server(_)) = remember(id, current, Exec::Here(Arc::new(steps))) {
                 shim.remote.tell(GRAPH_EXEC_GONE, &[&encode(&id)])?;
             }
             return Ok(());
         }
+        if let Ok(Exec::Server(before)) = exec(id)
+            && let Some(changes) = before.changes_to(&plan)
+        {
+            let body = encode(&GraphChange { exec: id, changes });
+            if body.len() <= PIECE_BYTES {
+                shim.remote.tell(GRAPH_CHANGE, &[&body])?;
+                remember(id, current, Exec::Server(plan));
+                return Ok(());
+            }
+        }
         let upload = image::upload_plan(shim, &plan.encode())?;
         let wanted = GraphInstantiate { upload, exec: id, graph };
         shim.remote.ask(GRAPH_INSTANTIATE, &[&encode(&wanted)])?.check()?;
-        remember(id, current, Exec::Server);
+        remember(id, current, Exec::Server(plan));
         Ok(())
     }
 
@@ -188,7 +200,7 @@ impl Host for Graphs {
         let (shim, _) = in_context_hearing()?;
         let stream = super::copy::checked(shim, stream)?;
         match exec(id)? {
-            Exec::Server => shim.remote.tell(GRAPH_UPLOAD, &[&encode(&GraphLaunch { exec: id, stream })]),
+            Exec::Server(_) => shim.remote.tell(GRAPH_UPLOAD, &[&encode(&GraphLaunch { exec: id, stream })]),
             Exec::Here(_) => Ok(()),
         }
     }
@@ -204,7 +216,7 @@ impl Host for Graphs {
             known.exec.clone()
         };
         match found {
-            Exec::Server => shim.remote.tell(GRAPH_LAUNCH, &[&encode(&GraphLaunch { exec: id, stream })]),
+            Exec::Server(_) => shim.remote.tell(GRAPH_LAUNCH, &[&encode(&GraphLaunch { exec: id, stream })]),
             Exec::Here(steps) => graph_steps::launch(shim, context, &steps, stream),
         }
     }
@@ -215,7 +227,7 @@ impl Host for Graphs {
         if let (Some(then), Some(stream)) = (then, known.stream) {
             host_call::finally(shim, still_there(shim, stream), then);
         }
-        if let Exec::Server = known.exec {
+        if let Exec::Server(_) = known.exec {
             let _ = shim.remote.tell(GRAPH_EXEC_GONE, &[&encode(&id)]);
         }
     }

@@ -23,6 +23,11 @@ fn copies_and_functions_of_the_host_in_a_graph_see_the_bytes_of_each_launch() {
 }
 
 #[test]
+fn bodies_of_conditional_nodes_run_as_kernels_say() {
+    well_on_both_roads("graph_conditional", &[]);
+}
+
+#[test]
 fn a_thousand_launches_of_a_graph_wait_for_no_answer() {
     let server = Server::start();
     let program = Product::find().program("graph_launches.driver");

@@ -51,6 +51,13 @@ impl Conditional {
         lock(&CONDITIONALS).as_ref()?.get(&handle).cloned()
     }
 
+    /// A kernel sets it. A handle that is none sets nothing, as it would nowhere.
+    pub fn set(handle: u64, value: u32) {
+        if let Some(conditional) = Conditional::find(handle) {
+            conditional.value.store(value, Ordering::Release);
+        }
+    }
+
     /// What it is at the beginning of each launch.
     pub fn begin(&self) {
         if let Some(default) = self.default {

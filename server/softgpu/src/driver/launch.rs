@@ -9,6 +9,7 @@ use farwarp_protocol::graph;
 use crate::driver::context::Context;
 use crate::driver::edge::{In, Result, bytes_at};
 use crate::driver::function::{Function, launchable};
+use crate::driver::graph::Conditional;
 use crate::driver::handles::Handle;
 use crate::driver::job::Action;
 use crate::driver::module::Variables;
@@ -100,6 +101,7 @@ fn run(
         workspace: workspace.as_ref().map_or(0, |workspace| workspace.0.start),
         memory: context.viewer.clone(),
         printf: Arc::new(move |piece: String| console.print(&piece)),
+        set_conditional: Conditional::set,
     };
     let holds = Holds { _variables: function.variables.clone(), _workspace: workspace };
     Ok(Action::Kernel(Box::new(launch), holds))

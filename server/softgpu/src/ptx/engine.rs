@@ -31,6 +31,8 @@ pub struct Launch {
     pub memory: Arc<dyn Memory>,
     /// Gets what one call of `printf` prints.
     pub printf: Arc<dyn Fn(String) + Send + Sync>,
+    /// Gets the handle and the value of each call of `cudaGraphSetConditional`.
+    pub set_conditional: fn(u64, u32),
 }
 
 type Done = Box<dyn FnOnce(Result<(), Fault>) + Send>;
@@ -325,6 +327,7 @@ impl Block {
             block: self.block,
             params: &launch.params,
             printf: &*launch.printf,
+            set_conditional: launch.set_conditional,
             dynamic_shared_bytes: launch.dynamic_shared_bytes,
             workspace: launch.workspace,
             multiprocessors: MULTIPROCESSORS,

@@ -33,6 +33,7 @@ pub struct Env<'a> {
     pub block: [u32; 3],
     pub params: &'a [u8],
     pub printf: &'a (dyn Fn(String) + Send + Sync),
+    pub set_conditional: fn(u64, u32),
     pub dynamic_shared_bytes: u32,
     pub workspace: u64,
     pub multiprocessors: u32,

@@ -303,6 +303,8 @@ pub enum Target {
 pub enum Builtin {
     Printf,
     AssertFail,
+    /// Sets what a conditional node of a graph looks at.
+    SetConditional,
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -128,6 +128,7 @@ impl Warp {
                     );
                     return Err(Fault::Assert { message });
                 }
+                Builtin::SetConditional => (env.set_conditional)(arg(self, 0), arg(self, 1) as u32),
             }
         }
         Ok(())

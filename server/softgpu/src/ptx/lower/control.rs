@@ -97,6 +97,7 @@ impl<'t, 'p: 't> Body<'_, 'p, 't> {
         match name {
             "vprintf" => return Ok(Target::Builtin(Builtin::Printf)),
             "__assertfail" => return Ok(Target::Builtin(Builtin::AssertFail)),
+            "cudaGraphSetConditional" => return Ok(Target::Builtin(Builtin::SetConditional)),
             _ => {}
         }
         let program = self.whole.program;
