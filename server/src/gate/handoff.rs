@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -49,7 +49,7 @@ struct Arrived {
 impl HandOffSocket {
     /// Listens. Must be called within a tokio runtime.
     pub fn bind(listen: SocketAddr, routes: Arc<Routes>) -> io::Result<Self> {
-        let socket = on_shared_port(listen)?;
+        let socket = on_own_port(listen)?;
         let address = socket.local_addr()?;
         let inner = TokioRuntime.wrap_udp_socket(socket)?;
         Ok(Self { inner, address, routes, strays: Mutex::default() })
@@ -225,17 +225,29 @@ impl fmt::Debug for HandOffSocket {
     }
 }
 
-/// A socket whose port others of ours may share.
+/// A socket whose port nobody else has yet, and which ours may share from now on. Asked to share from the start, the kernel would
+/// give one port to two gates of one user, and each some of the other's clients.
+fn on_own_port(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = datagram_socket(address)?;
+    bind(&socket, &address)?;
+    sockopt::set_socket_reuseport(&socket, true)?;
+    Ok(UdpSocket::from(socket))
+}
+
+/// Another socket on a port of ours.
 fn on_shared_port(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = datagram_socket(address)?;
+    sockopt::set_socket_reuseport(&socket, true)?;
+    bind(&socket, &address)?;
+    Ok(UdpSocket::from(socket))
+}
+
+fn datagram_socket(address: SocketAddr) -> io::Result<OwnedFd> {
     let family = match address {
         SocketAddr::V4(_) => AddressFamily::INET,
         SocketAddr::V6(_) => AddressFamily::INET6,
     };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = socket_with(family, SocketType::DGRAM, flags, None)?;
-    sockopt::set_socket_reuseport(&socket, true)?;
-    bind(&socket, &address)?;
-    Ok(UdpSocket::from(socket))
+    Ok(socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?)
 }
 
 #[cfg(test)]
@@ -257,6 +269,13 @@ mod tests {
         assert_eq!(count.await.unwrap(), 1);
         buffer.truncate(meta[0].len);
         buffer
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn two_gates_never_have_one_port() {
+        let first = HandOffSocket::bind("127.0.0.1:0".parse().unwrap(), Arc::default()).unwrap();
+        let second = HandOffSocket::bind(first.address, Arc::default());
+        assert_eq!(second.err().map(|error| error.kind()), Some(io::ErrorKind::AddrInUse));
     }
 
     /// Between its bind and its connect a second socket on the port gets a share of everybody's datagrams.

@@ -21,6 +21,9 @@ fn moments(what: &str) -> Vec<u32> {
     if soaks(what) { (1..=CALLS).collect() } else { vec![1, 8, 12, 55, 134, 200] }
 }
 
+/// The reasons of ended sessions, and what the allocator keeps.
+const RESIDENT_GROWTH_MAX: u64 = 2 << 20;
+
 /// The program, stopped before that call.
 fn stopped(server: &Server, call: u32) -> (Running, std::path::PathBuf) {
     let go = server.file(&format!("go-{call}"));
@@ -52,6 +55,13 @@ pub fn held(server: &Server) -> (usize, usize) {
     (count("fd"), count("task"))
 }
 
+fn resident_bytes(server: &Server) -> u64 {
+    let statm = fs::read_to_string(format!("/proc/{}/statm", server.id())).unwrap_or_default();
+    let pages: u64 =
+        statm.split_whitespace().nth(1).and_then(|pages| pages.parse().ok()).expect("a number of pages");
+    pages * rustix::param::page_size() as u64
+}
+
 /// The other session, to which nothing may happen.
 struct Bystander {
     program: Running,
@@ -78,12 +88,21 @@ fn a_client_killed_at_any_call_leaves_nothing_behind() {
     let server = Server::start();
     let other = Bystander::start(&server);
     let (worker, before) = (server.workers(), held(&server));
+    let mut resident = Vec::new();
     for call in moments("a client killed at each of 200 calls") {
         let (mut program, _) = stopped(&server, call);
         program.kill();
         server.until("its worker is gone", CLEAN_LIMIT, || server.workers() == worker);
         server.until("the gate holds what it held", CLEAN_LIMIT, || held(&server) == before);
+        resident.push(resident_bytes(&server));
     }
+    // What the first session made it reserve it keeps for the next.
+    let (first, last) = (resident[0], resident[resident.len() - 1]);
+    println!(
+        "the gate's memory: {first} bytes after the first, {last} after {} killed clients",
+        resident.len()
+    );
+    assert!(last < first + RESIDENT_GROWTH_MAX, "{resident:?}");
     other.was_unharmed(&server);
 }
 

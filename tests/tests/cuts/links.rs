@@ -34,3 +34,19 @@ fn a_road_that_carries_no_more_than_quic_demands_is_enough() {
     let (rounds, _) = busy.was_right(&server);
     println!("1200 bytes: {rounds} rounds, {:?}", relay.counts());
 }
+
+#[test]
+fn a_slow_and_distant_road_carries_every_byte_right() {
+    let server = Server::start();
+    let relay = server.relay(SEED);
+    relay.behave(Conditions {
+        round_trip: Duration::from_millis(40),
+        bits_per_second: Some(50_000_000),
+        lost_per_mille: 1,
+        ..Conditions::default()
+    });
+    let busy = Busy::start(&server, &relay);
+    std::thread::sleep(Duration::from_secs(1));
+    let (rounds, _) = busy.was_right(&server);
+    println!("40 ms, 50 Mbit/s: {rounds} rounds, {:?}", relay.counts());
+}
