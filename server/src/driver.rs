@@ -127,6 +127,15 @@ driver! {
     fn cuFuncGetName(name: *mut *const c_char, function: u64);
     fn cuFuncGetParamInfo(function: u64, index: usize, offset: *mut usize, bytes: *mut usize);
     fn cuFuncGetAttribute(value: *mut i32, which: u32, function: u64);
+    fn cuMemPoolCreate(pool: *mut u64, properties: *const PoolProperties);
+    fn cuMemPoolDestroy(pool: u64);
+    fn cuMemPoolSetAttribute(pool: u64, which: u32, value: *const u64);
+    fn cuMemPoolGetAttribute(pool: u64, which: u32, value: *mut u64);
+    fn cuMemPoolSetAccess(pool: u64, map: *const Access, count: usize);
+    fn cuMemPoolGetAccess(flags: *mut u32, pool: u64, location: *const [u32; 2]);
+    fn cuMemAllocFromPoolAsync(address: *mut u64, bytes: usize, pool: u64, stream: u64);
+    fn cuMemFreeAsync(address: u64, stream: u64);
+    fn cuDeviceGetDefaultMemPool(pool: *mut u64, device: i32);
     fn cuLinkCreate_v2(count: u32, options: *mut u32, values: *mut *mut c_void, link: *mut u64);
     fn cuLinkAddData_v2(
         link: u64, kind: u32, data: *mut c_void, bytes: usize, name: *const c_char, count: u32, options: *mut u32,
@@ -184,6 +193,19 @@ pub struct AllocationProperties {
     pub location: i32,
     pub win32_handle: *mut c_void,
     pub flags: [u8; 8],
+}
+
+/// `CUmemPoolProps`, its enums as integers.
+#[repr(C)]
+pub struct PoolProperties {
+    pub kind: u32,
+    pub handle_types: u32,
+    pub location_kind: u32,
+    pub location: i32,
+    pub win32_security: *mut c_void,
+    pub max_bytes: u64,
+    pub usage: u16,
+    pub reserved: [u8; 54],
 }
 
 /// `CUmemAccessDesc`, its enums as integers.
@@ -268,6 +290,7 @@ const _: () = {
     assert!(size_of::<Access>() == size_of::<sys::CUmemAccessDesc>());
     assert!(size_of::<Memcpy3D>() == size_of::<sys::CUDA_MEMCPY3D>());
     assert!(size_of::<Memcpy3D>() == size_of::<sys::CUDA_MEMCPY3D_PEER>());
+    assert!(size_of::<PoolProperties>() == size_of::<sys::CUmemPoolProps>());
     assert!(size_of::<MemOp>() == size_of::<sys::CUstreamBatchMemOpParams>());
     assert!(size_of::<LaunchConfig>() == size_of::<sys::CUlaunchConfig>());
     assert!(size_of::<LaunchAttribute>() == size_of::<sys::CUlaunchAttribute>());

@@ -193,4 +193,4 @@ macro_rules! handles {
     )*};
 }
 
-handles!(Context, Event, Function, Kernel);
+handles!(Context, Event, Function, Kernel, MemPool);

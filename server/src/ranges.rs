@@ -29,6 +29,17 @@ impl Ranges {
         }
     }
 
+    /// Forgets what a pool gave at exactly this address.
+    pub fn remove_pooled(&mut self, address: u64) -> Result<(), Refusal> {
+        match self.live.get(&address) {
+            Some((_, parent)) if parent.kind() == Some(ObjectKind::MemPool) => {
+                self.live.remove(&address);
+                Ok(())
+            }
+            _ => Err(Refusal::OutOfRange { address, bytes: 0 }),
+        }
+    }
+
     pub fn parent_gone(&mut self, parent: Id) {
         self.live.retain(|_, (_, of)| *of != parent);
     }

@@ -8,8 +8,12 @@ use crate::credit::Credit;
 use farwarp_protocol::call::Range;
 use farwarp_protocol::error::{CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_MAP_FAILED, Code};
 use farwarp_protocol::handle::Id;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
+
+/// Drivers' pools grow by multiples of this, at multiples of it.
+const CHUNK_BYTES: u64 = 2 << 20;
 
 /// Live memory, by where it begins.
 pub struct Memory {
@@ -18,6 +22,8 @@ pub struct Memory {
     arena: Option<Held>,
     /// Pages outside the arena in which ranges begin or end: variables of a module share them.
     pages: HashMap<u64, Weak<Held>>,
+    /// What the driver's pools have given out of, by where it begins.
+    chunks: HashMap<u64, Held>,
     /// CUDA gives each allocation of a process its own number.
     next_number: u64,
     /// Device memory that is backed and not the program's yet.
@@ -40,6 +46,8 @@ pub struct Allocation {
 pub enum MemoryKind {
     /// cuMemAlloc.
     Device,
+    /// cuMemAllocAsync and its kin: the driver chose the address.
+    Pooled { pool: Id },
     /// A variable of a module, which goes with it.
     Variable { module: Id },
     /// Page-locked host memory, with its flags: ours to free, or registered by the program.
@@ -48,7 +56,7 @@ pub enum MemoryKind {
 
 impl MemoryKind {
     pub fn is_device(self) -> bool {
-        matches!(self, MemoryKind::Device | MemoryKind::Variable { .. })
+        matches!(self, MemoryKind::Device | MemoryKind::Pooled { .. } | MemoryKind::Variable { .. })
     }
 }
 
@@ -58,6 +66,7 @@ impl Memory {
             live: BTreeMap::new(),
             arena,
             pages: HashMap::new(),
+            chunks: HashMap::new(),
             next_number: 1,
             credit: Credit::default(),
         }
@@ -69,12 +78,27 @@ impl Memory {
         let held = match kind {
             MemoryKind::Host { .. } => Vec::new(),
             _ if inside => Vec::new(),
+            MemoryKind::Pooled { .. } if self.hold_chunks(range) => Vec::new(),
             _ => self.hold(range).ok_or(CUDA_ERROR_MAP_FAILED)?,
         };
         let number = self.next_number;
         self.next_number += 1;
         self.live.insert(range.address, Allocation { range, kind, context, device, number, _held: held });
         Ok(())
+    }
+
+    /// Holds the chunks of a pool that a range lies in, for the life of the session: the pool will give them out again. False
+    /// where one cannot be held whole.
+    fn hold_chunks(&mut self, range: Range) -> bool {
+        let mut at = range.address / CHUNK_BYTES * CHUNK_BYTES;
+        while at < range.end() {
+            if let Entry::Vacant(place) = self.chunks.entry(at) {
+                let Some(held) = Held::at(Range { address: at, bytes: CHUNK_BYTES }) else { return false };
+                place.insert(held);
+            }
+            at += CHUNK_BYTES;
+        }
+        true
     }
 
     /// Holds every page of a range. What lies between its first and its last page is the range's alone.

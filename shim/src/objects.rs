@@ -17,6 +17,9 @@ pub struct Objects {
     pub functions: Slab<Function>,
     pub kernels: Slab<Kernel>,
     pub links: Slab<Link>,
+    pub pools: Slab<Pool>,
+    /// By the program's device ordinal, once they were asked for.
+    pub pools_of_devices: HashMap<i32, PoolsOfDevice>,
     /// CUDA never gives two streams of a process the same number.
     next_stream_number: u64,
 }
@@ -74,6 +77,18 @@ pub struct Link {
     pub output: Option<Vec<u8>>,
 }
 
+/// A pool of stream-ordered memory, on a device of the program's.
+pub struct Pool {
+    pub device: i32,
+}
+
+/// The pool that a device began with, and the one that it allocates from.
+#[derive(Clone, Copy)]
+pub struct PoolsOfDevice {
+    pub default: Id,
+    pub current: Id,
+}
+
 /// What cuFuncSet… and cuParamSet… have prepared for the next launch of a function.
 #[derive(Clone)]
 pub struct Prepared {
@@ -107,6 +122,8 @@ impl Objects {
             functions: Slab::new(ObjectKind::Function),
             kernels: Slab::new(ObjectKind::Kernel),
             links: Slab::new(ObjectKind::LinkState),
+            pools: Slab::new(ObjectKind::MemPool),
+            pools_of_devices: HashMap::new(),
             next_stream_number: 1,
         }
     }

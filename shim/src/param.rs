@@ -95,6 +95,15 @@ macro_rules! handles {
     )*};
 }
 
+/// CUDA calls a pool that is none an invalid value.
+impl Travel for MemPool {
+    fn send(value: u64, _length: usize, call: &mut Outgoing) -> Result<(), Code> {
+        call.shim.objects().pools.get(Id(value)).ok_or(CUDA_ERROR_INVALID_VALUE)?;
+        encode_onto(&value, &mut call.body);
+        Ok(())
+    }
+}
+
 /// A context, which must be alive.
 impl Travel for Context {
     fn send(value: u64, _length: usize, call: &mut Outgoing) -> Result<(), Code> {

@@ -33,11 +33,11 @@ macro_rules! device_management { ($then:ident) => { $then! {
     /// The NvSciSync attributes that suit a device.
     #[since(10020)] deny fn cuDeviceGetNvSciSyncAttributes(nvSciSyncAttrList: Out<Bytes>, dev: Device, flags: i32);
     /// Makes a pool the one that a device's stream-ordered allocations come from.
-    #[since(11020)] deny fn cuDeviceSetMemPool(dev: Device, pool: MemPool);
+    #[since(11020)] hand fn cuDeviceSetMemPool(dev: Device, pool: MemPool); // the shim keeps books of pools
     /// The pool that a device's stream-ordered allocations come from.
-    #[since(11020)] deny fn cuDeviceGetMemPool(pool: Out<MemPool>, dev: Device);
+    #[since(11020)] hand fn cuDeviceGetMemPool(pool: Out<MemPool>, dev: Device); // the shim keeps books of pools
     /// The pool that a device began with.
-    #[since(11020)] deny fn cuDeviceGetDefaultMemPool(pool_out: Out<MemPool>, dev: Device);
+    #[since(11020)] hand fn cuDeviceGetDefaultMemPool(pool_out: Out<MemPool>, dev: Device); // the shim keeps books of pools
     /// Whether contexts of a device can be limited in this way.
     #[since(11040)] here fn cuDeviceGetExecAffinitySupport(pi: Out<i32>, type_: Enum<CUexecAffinityType>, dev: Device);
     /// Makes third-party writes that were done before it visible.

@@ -44,6 +44,7 @@ mod module;
 mod occupancy;
 mod pages;
 mod pointer;
+mod pool;
 mod ranges;
 mod settings;
 mod stream;

@@ -14,6 +14,7 @@ mod link;
 mod memory;
 mod module;
 mod occupancy;
+mod pool;
 mod set;
 mod stream;
 
@@ -29,5 +30,6 @@ pub use link::*;
 pub use memory::*;
 pub use module::*;
 pub use occupancy::*;
+pub use pool::*;
 pub use set::*;
 pub use stream::*;

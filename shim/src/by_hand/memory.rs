@@ -141,10 +141,13 @@ fn allocate_by_driver(shim: &Shim, context: Id, device: i32, bytes: u64) -> Resu
 }
 
 pub unsafe fn cuMemFree_v2(address: u64) -> Result<(), Code> {
-    let (shim, _) = in_context_hearing()?;
+    let (shim, context) = in_context_hearing()?;
     // Freeing nothing is lawful.
     if address == 0 {
         return Ok(());
+    }
+    if shim.memory().find(address).is_some_and(|found| matches!(found.kind, MemoryKind::Pooled { .. })) {
+        return super::pool::free_now(shim, context, address);
     }
     // The books are settled first: from now on the address is nobody's, whatever other threads do with it.
     let passed = shim.remote.fence_passed();

@@ -112,7 +112,10 @@ fn value_of(allocation: &Allocation, which: u32, address: u64) -> Result<Value, 
         ALLOWED_HANDLE_TYPES => Value::Number(0),
         IS_GPU_DIRECT_RDMA_CAPABLE => Value::Byte(0),
         ACCESS_FLAGS => Value::Word(ACCESS_READ_WRITE),
-        MEMPOOL_HANDLE => Value::Number(0),
+        MEMPOOL_HANDLE => match allocation.kind {
+            MemoryKind::Pooled { pool } => Value::Number(pool.0),
+            _ => Value::Number(0),
+        },
         _ => return Err(CUDA_ERROR_NOT_SUPPORTED),
     })
 }

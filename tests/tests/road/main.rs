@@ -31,10 +31,17 @@ fn text(outcome: &Outcome) -> String {
 
 /// The same bytes and the same end on both roads, the end being a good one.
 fn well_on_both_roads(name: &str, arguments: &[&str]) {
+    well_with_devices(1, name, arguments);
+}
+
+/// The same, on a machine with so many devices.
+fn well_with_devices(devices: usize, name: &str, arguments: &[&str]) {
     let server = Server::start();
+    let devices = [("FARWARP_SOFTGPU_DEVICES", devices.to_string())];
     let program = Product::find().program(&format!("{name}.driver"));
-    let direct = run(server.directly(&program).args(arguments), LIMIT);
+    let direct = run(server.directly(&program).args(arguments).envs(devices.clone()), LIMIT);
     assert!(direct.status.success(), "{name} {arguments:?} directly on the software GPU: {direct}");
-    let remote = well(&server, name, arguments);
+    let remote = run(server.command(&program).args(arguments).envs(devices), LIMIT);
+    assert!(remote.status.success(), "{name} {arguments:?}: {remote}\n--- the server\n{}", server.log());
     assert!(remote.stdout == direct.stdout, "=== directly: {direct}\n=== through farwarp: {remote}");
 }

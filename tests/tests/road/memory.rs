@@ -1,6 +1,6 @@
 //! Bytes, order and code: what the program computes is what it would compute with the GPU in its own machine.
 
-use crate::well_on_both_roads;
+use crate::{well_on_both_roads, well_with_devices};
 
 #[test]
 fn copies_and_sets_of_every_width_and_size_arrive_whole() {
@@ -10,6 +10,11 @@ fn copies_and_sets_of_every_width_and_size_arrive_whole() {
 #[test]
 fn rectangles_and_boxes_between_all_kinds_of_memory_arrive_whole_or_are_refused() {
     well_on_both_roads("boxes", &[]);
+}
+
+#[test]
+fn memory_in_stream_order_comes_from_pools_goes_back_to_them_and_is_shared_between_devices() {
+    well_with_devices(2, "pools", &[]);
 }
 
 #[test]

@@ -57,13 +57,27 @@ fn reserve() -> Result<Mutex<Free>> {
 
 /// Free pieces by address; no two touch.
 #[derive(Debug)]
-struct Free {
+pub struct Free {
     pieces: BTreeMap<u64, u64>,
 }
 
 impl Free {
+    pub fn none() -> Free {
+        Free { pieces: BTreeMap::new() }
+    }
+
+    /// Whether exactly this is one free piece.
+    pub fn holds(&self, start: u64, bytes: u64) -> bool {
+        self.pieces.get(&start) == Some(&bytes)
+    }
+
+    /// Forgets the piece that begins there.
+    pub fn remove(&mut self, start: u64) {
+        self.pieces.remove(&start);
+    }
+
     /// The first piece that is large enough: low addresses are reused first, so memory stays together.
-    fn take(&mut self, bytes: u64, alignment: u64) -> Option<u64> {
+    pub fn take(&mut self, bytes: u64, alignment: u64) -> Option<u64> {
         let (piece, start) = self.pieces.iter().find_map(|(&piece, &length)| {
             let start = piece.next_multiple_of(alignment);
             (start + bytes <= piece + length).then_some((piece, start))
@@ -79,7 +93,7 @@ impl Free {
         Some(start)
     }
 
-    fn give_back(&mut self, mut start: u64, mut bytes: u64) {
+    pub fn give_back(&mut self, mut start: u64, mut bytes: u64) {
         if let Some(after) = self.pieces.remove(&(start + bytes)) {
             bytes += after;
         }

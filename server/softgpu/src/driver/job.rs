@@ -100,6 +100,19 @@ impl Job {
         }
     }
 
+    /// Blocks until the job has ended or the time is up; whether it has ended.
+    pub fn ends_before(&self, deadline: Instant) -> bool {
+        let mut state = lock(&self.state);
+        while state.ended_at.is_none() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
     /// Blocks until it is the turn of a job that its caller does.
     pub fn wait_for_turn(&self) {
         let mut state = lock(&self.state);

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use farwarp_face::*;
 
 use crate::driver::context::{self, Context};
+use crate::driver::current::current;
 use crate::driver::device::Device;
 use crate::driver::edge::Result;
 use crate::driver::handles::Handle;
 use crate::driver::machine::device;
 use crate::driver::ranges::{Kind, Range};
-use crate::driver::{arena, pages, ranges, stream};
+use crate::driver::{arena, pages, pool, ranges, stream};
 
 /// Rows of a pitched allocation begin at a multiple of this.
 const PITCH_BYTES: u64 = 512;
@@ -31,7 +32,7 @@ pub fn allocate_on(
     if bytes == 0 {
         return Err(CUDA_ERROR_INVALID_VALUE);
     }
-    device.charge(account(bytes))?;
+    pool::charge(device, account(bytes))?;
     let taken = arena::take(bytes, alignment)
         .and_then(|start| ranges::add(Range::new(start, bytes, kind, device.ordinal, context)));
     if taken.is_err() {
@@ -51,6 +52,10 @@ pub fn allocate_pitch(context: &Context, width: u64, height: u64) -> Result<(u64
 /// `cuMemFree`: waits for what the owner's device has to do, as every driver does.
 pub fn free(address: u64) -> Result {
     let range = ranges::starting(address).ok_or(CUDA_ERROR_INVALID_VALUE)?;
+    if let Kind::Pooled { pool } = &range.kind {
+        stream::synchronize_all(&*current()?)?;
+        return pool.free_now(address);
+    }
     if !matches!(range.kind, Kind::Device | Kind::Managed) {
         return Err(CUDA_ERROR_INVALID_VALUE);
     }
@@ -139,7 +144,7 @@ fn give_back(range: &Range) {
         Kind::Host { .. } => {
             ranges::bury(move || pages::release(start, bytes.next_multiple_of(pages::PAGE_BYTES)));
         }
-        Kind::Registered { .. } | Kind::Mapped { .. } => {}
+        Kind::Registered { .. } | Kind::Mapped { .. } | Kind::Pooled { .. } => {}
     }
 }
 

@@ -42,6 +42,19 @@ pub struct AllocationProp {
     pub reserved: [u8; 4],
 }
 
+/// `CUmemPoolProps`.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct PoolProps {
+    pub kind: u32,
+    pub handle_types: u32,
+    pub location: Location,
+    pub win32: u64,
+    pub max_bytes: u64,
+    pub usage: u16,
+    pub reserved: [u8; 54],
+}
+
 /// `CUmemAccessDesc`.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
@@ -106,6 +119,7 @@ same_size! {
     Location = sys::CUmemLocation;
     AllocationProp = sys::CUmemAllocationProp;
     AccessDesc = sys::CUmemAccessDesc;
+    PoolProps = sys::CUmemPoolProps;
     LaunchConfig = sys::CUlaunchConfig;
     LaunchAttribute = sys::CUlaunchAttribute;
     MemOp = sys::CUstreamBatchMemOpParams;

@@ -88,7 +88,11 @@ fn of_range(attribute: u32, address: u64, range: &Arc<Range>) -> Result<Answer> 
         14 => Answer::Long(handle_types(range)),
         16 => Answer::Number(access_flags(range)),
         20 => Answer::Long(range.id),
-        10 | 15 | 17 | 21 | 22 => Answer::is_of(attribute)?,
+        17 => match &range.kind {
+            Kind::Pooled { pool } => Answer::Long(pool.handle),
+            _ => Answer::is_of(attribute)?,
+        },
+        10 | 15 | 21 | 22 => Answer::is_of(attribute)?,
         _ => return Err(CUDA_ERROR_INVALID_VALUE),
     })
 }

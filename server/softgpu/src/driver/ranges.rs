@@ -14,6 +14,7 @@ use once_cell::sync::Lazy;
 
 use crate::driver::edge::Result;
 use crate::driver::handles::Handle;
+use crate::driver::pool::Pool;
 use crate::driver::vmm::Physical;
 use crate::ptx::{MemRange, Memory};
 
@@ -44,6 +45,8 @@ pub enum Kind {
     Host { flags: u32 },
     /// `cuMemHostRegister`: the program's own memory.
     Registered { flags: u32 },
+    /// `cuMemAllocAsync` and its kin: who may use it, the pool says.
+    Pooled { pool: Arc<Pool> },
     /// `cuMemMap`. What each device may do: nothing until `cuMemSetAccess`.
     Mapped { physical: Arc<Physical>, access: Mutex<BTreeMap<i32, Access>> },
 }
@@ -91,6 +94,7 @@ impl Range {
                 (self.device == device).then_some(Access::ReadWrite)
             }
             Kind::Mapped { access, .. } => lock(access).get(&device).copied(),
+            Kind::Pooled { pool } => lock(&pool.access).get(&device).copied(),
             Kind::Registered { flags } if flags & READ_ONLY != 0 => Some(Access::Read),
             _ => Some(Access::ReadWrite),
         }
@@ -151,6 +155,13 @@ pub fn add(range: Range) -> Result<Arc<Range>> {
     live.insert(range.start, range.clone());
     GENERATION.fetch_add(1, Ordering::Release);
     Ok(range)
+}
+
+/// Puts a range where one of the same addresses is: nobody finds nothing there in between.
+pub fn replace(range: Range) {
+    let mut live = LIVE.write().unwrap_or_else(PoisonError::into_inner);
+    live.insert(range.start, Arc::new(range));
+    GENERATION.fetch_add(1, Ordering::Release);
 }
 
 /// The range that holds `address`.

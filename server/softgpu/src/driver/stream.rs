@@ -14,6 +14,7 @@ use crate::driver::edge::{DefaultStream, Result, default_stream};
 use crate::driver::handles::{Handle, Handles};
 use crate::driver::job::{Action, Job};
 use crate::driver::machine::machine;
+use crate::driver::pool;
 use crate::driver::ranges::{Running, lock};
 
 pub static STREAMS: Handles<Stream> = Handles::new();
@@ -148,6 +149,11 @@ impl Place {
         lock(&self.context.order).last_of(&self.line)
     }
 
+    /// Tells lines apart: the stream's handle, or its context's for the legacy stream.
+    pub fn key(&self) -> Handle {
+        self.stream().map_or(self.context.handle, |stream| stream.handle)
+    }
+
     pub fn stream(&self) -> Option<&Arc<Stream>> {
         match &self.line {
             Line::Legacy => None,
@@ -204,6 +210,7 @@ impl Order {
 /// Waits until `jobs` have ended, shows what kernels printed, and says how the context stands.
 pub fn synchronize(context: &Context, jobs: &[Arc<Job>]) -> Result {
     jobs.iter().for_each(|job| job.wait());
+    pool::synchronized(context.device);
     context.console.flush();
     context.outcome()
 }

@@ -13,7 +13,7 @@ use crate::driver::edge::Result;
 use crate::driver::handles::{Handle, Handles};
 use crate::driver::machine::device;
 use crate::driver::ranges::{Access, Kind, Range, lock};
-use crate::driver::{pages, ranges};
+use crate::driver::{pages, pool, ranges};
 
 /// Memory comes in pieces of this, as on hardware: programs round to what they are told.
 pub const GRANULARITY_BYTES: u64 = 2 << 20;
@@ -62,7 +62,7 @@ fn adopt(
     shareable: bool,
     file: impl FnOnce() -> Result<File>,
 ) -> Result<Arc<Physical>> {
-    device.charge(bytes)?;
+    pool::charge(device, bytes)?;
     let file = file().inspect_err(|_| device.refund(bytes))?;
     Ok(PHYSICAL.add(|handle| Physical { handle, bytes, device, shareable, file, names: Mutex::new(1) }))
 }
