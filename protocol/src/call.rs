@@ -451,6 +451,16 @@ pub struct PoolNew {
     pub usage: u16,
 }
 
+/// `cuMemCreate`, on a device as the server counts them. The id is chosen by the client.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct PhysicalNew {
+    pub physical: Id,
+    pub device: i32,
+    pub bytes: u64,
+    pub compression: u8,
+    pub usage: u16,
+}
+
 /// What both sides must agree on: every row's name, word and arguments, and the operations that are our own.
 pub fn fingerprint() -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325u64;

@@ -84,6 +84,7 @@ pub struct Executor {
     pub links: crate::by_hand::Links,
     pub conditional_graphs: crate::by_hand::ConditionalGraphs,
     pub built_graphs: crate::by_hand::BuiltGraphs,
+    pub virtual_memory: crate::by_hand::VirtualMemory,
     pub printed: Arc<Printed>,
     pub counters: Arc<Counters>,
     waiters: Waiters,
@@ -113,6 +114,7 @@ impl Executor {
             links: Default::default(),
             conditional_graphs: Default::default(),
             built_graphs: Default::default(),
+            virtual_memory: Default::default(),
             printed,
             counters,
             waiters: Waiters::new(driver),
@@ -303,7 +305,7 @@ impl Executor {
 
     /// Tells the gate how much memory the session has.
     pub fn count_memory(&self) {
-        self.counters.holds(self.ranges.bytes());
+        self.counters.holds(self.ranges.bytes() + self.virtual_memory.physical_bytes());
     }
 
     pub fn arena(&self) -> MutexGuard<'_, Arena> {

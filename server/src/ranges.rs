@@ -40,6 +40,35 @@ impl Ranges {
         }
     }
 
+    /// Whether any live range touches this one.
+    pub fn any_within(&self, range: Range) -> bool {
+        let before = self.live.range(..range.end()).next_back();
+        before.is_some_and(|(_, (found, _))| found.end() > range.address)
+    }
+
+    /// Where the mappings begin that make up exactly this range.
+    pub fn mappings(&self, range: Range) -> Result<Vec<u64>, Refusal> {
+        let refusal = Refusal::OutOfRange { address: range.address, bytes: range.bytes };
+        let mut at = range.address;
+        let mut starts = Vec::new();
+        while at < range.end() {
+            match self.live.get(&at) {
+                Some((found, parent)) if is_mapping(*parent) => {
+                    starts.push(at);
+                    at = found.end();
+                }
+                _ => return Err(refusal),
+            }
+        }
+        if at == range.end() && range.bytes > 0 { Ok(starts) } else { Err(refusal) }
+    }
+
+    pub fn remove_mappings(&mut self, starts: &[u64]) {
+        for start in starts {
+            self.live.remove(start);
+        }
+    }
+
     pub fn parent_gone(&mut self, parent: Id) {
         self.live.retain(|_, (_, of)| *of != parent);
     }
@@ -47,20 +76,51 @@ impl Ranges {
     pub fn check(&self, address: u64, bytes: u64) -> Result<(), Refusal> {
         let refusal = Refusal::OutOfRange { address, bytes };
         let end = address.checked_add(bytes).ok_or(refusal.clone())?;
-        match self.live.range(..=address).next_back() {
-            Some((_, (range, _))) if address < range.end() && end <= range.end() => Ok(()),
-            _ => Err(refusal),
+        let found = self.live.range(..=address).next_back();
+        let Some((_, (range, parent))) = found.filter(|(_, (range, _))| address < range.end()) else {
+            return Err(refusal);
+        };
+        let mut reached = range.end();
+        // Mappings side by side are one range to whoever uses them.
+        while reached < end && is_mapping(*parent) {
+            match self.live.get(&reached) {
+                Some((next, of)) if is_mapping(*of) => reached = next.end(),
+                _ => return Err(refusal),
+            }
         }
+        if end <= reached { Ok(()) } else { Err(refusal) }
     }
 
+    /// Of what is mapped the physical memory is counted, once.
     pub fn bytes(&self) -> u64 {
-        self.live.values().map(|(range, _)| range.bytes).sum()
+        let counted = self.live.values().filter(|(_, parent)| !is_mapping(*parent));
+        counted.map(|(range, _)| range.bytes).sum()
     }
+}
+
+fn is_mapping(parent: Id) -> bool {
+    parent.kind() == Some(ObjectKind::AllocationHandle)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mappings_side_by_side_are_one_range_and_other_ranges_are_not() {
+        let mut ranges = Ranges::default();
+        let physical = Id::new(ObjectKind::AllocationHandle, 1, 0);
+        ranges.born(Range { address: 4096, bytes: 4096 }, physical);
+        ranges.born(Range { address: 8192, bytes: 4096 }, physical);
+        ranges.born(Range { address: 12288, bytes: 4096 }, Id::new(ObjectKind::Context, 1, 0));
+        assert!(ranges.check(5000, 7000).is_ok());
+        assert!(ranges.check(5000, 8000).is_err());
+        assert_eq!(ranges.mappings(Range { address: 4096, bytes: 8192 }), Ok(vec![4096, 8192]));
+        assert!(ranges.mappings(Range { address: 4096, bytes: 12288 }).is_err());
+        assert!(ranges.mappings(Range { address: 4096, bytes: 6000 }).is_err());
+        assert!(ranges.any_within(Range { address: 0, bytes: 4097 }));
+        assert!(!ranges.any_within(Range { address: 0, bytes: 4096 }));
+    }
 
     #[test]
     fn all_bytes_must_lie_in_one_live_range() {

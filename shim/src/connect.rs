@@ -156,15 +156,21 @@ fn hello(remote: &Remote) -> Result<(Snapshot, Option<Held>), ConnectError> {
     Ok((snapshot, held))
 }
 
-fn hold_candidates() -> Vec<Held> {
+/// Addresses at which the device's memory may lie on both sides.
+pub fn random_places() -> impl Iterator<Item = u64> {
     let random = std::collections::hash_map::RandomState::new();
+    (0..ARENA_TRIES).map(move |attempt| {
+        let mut hasher = random.build_hasher();
+        hasher.write_usize(attempt);
+        let places = (ARENA_HIGHEST - ARENA_LOWEST) / ARENA_ALIGNMENT;
+        ARENA_LOWEST + hasher.finish() % places * ARENA_ALIGNMENT
+    })
+}
+
+fn hold_candidates() -> Vec<Held> {
     let mut found = Vec::new();
     for bytes in ARENA_BYTES {
-        for attempt in 0..ARENA_TRIES {
-            let mut hasher = random.build_hasher();
-            hasher.write_usize(attempt);
-            let places = (ARENA_HIGHEST - ARENA_LOWEST) / ARENA_ALIGNMENT;
-            let address = ARENA_LOWEST + hasher.finish() % places * ARENA_ALIGNMENT;
+        for address in random_places() {
             found.extend(Held::at(Range { address, bytes }));
             if found.len() == ARENA_CANDIDATES {
                 return found;

@@ -22,6 +22,8 @@ pub struct Memory {
     arena: Option<Held>,
     /// Pages outside the arena in which ranges begin or end: variables of a module share them.
     pages: HashMap<u64, Weak<Held>>,
+    /// Reserved address space, by where it begins.
+    pub reservations: BTreeMap<u64, Reservation>,
     /// What the driver's pools have given out of, by where it begins.
     chunks: HashMap<u64, Held>,
     /// CUDA gives each allocation of a process its own number.
@@ -38,6 +40,8 @@ pub struct Allocation {
     /// The program's ordinal.
     pub device: i32,
     pub number: u64,
+    /// Of a mapping: what each device may do, as the server counts devices.
+    pub rights: Vec<(i32, u32)>,
     /// Keeps the range out of the hands of malloc; within the arena nothing more is needed.
     _held: Vec<Arc<Held>>,
 }
@@ -46,6 +50,8 @@ pub struct Allocation {
 pub enum MemoryKind {
     /// cuMemAlloc.
     Device,
+    /// cuMemMap: part of a reservation, for those that have a right to it.
+    Mapped { physical: Id },
     /// cuMemAllocAsync and its kin: the driver chose the address.
     Pooled { pool: Id },
     /// A variable of a module, which goes with it.
@@ -54,9 +60,28 @@ pub enum MemoryKind {
     Host { flags: u32, registered: bool },
 }
 
+/// Reserved address space, in which mappings lie.
+pub struct Reservation {
+    pub range: Range,
+    pub _held: Held,
+}
+
+impl Allocation {
+    /// A mapping that somebody was let into; before that it is only addresses.
+    fn is_usable_mapping(&self) -> bool {
+        matches!(self.kind, MemoryKind::Mapped { .. }) && !self.rights.is_empty()
+    }
+}
+
 impl MemoryKind {
     pub fn is_device(self) -> bool {
-        matches!(self, MemoryKind::Device | MemoryKind::Pooled { .. } | MemoryKind::Variable { .. })
+        matches!(
+            self,
+            MemoryKind::Device
+                | MemoryKind::Mapped { .. }
+                | MemoryKind::Pooled { .. }
+                | MemoryKind::Variable { .. }
+        )
     }
 }
 
@@ -67,6 +92,7 @@ impl Memory {
             arena,
             pages: HashMap::new(),
             chunks: HashMap::new(),
+            reservations: BTreeMap::new(),
             next_number: 1,
             credit: Credit::default(),
         }
@@ -76,14 +102,18 @@ impl Memory {
     pub fn add(&mut self, range: Range, kind: MemoryKind, context: Id, device: i32) -> Result<(), Code> {
         let inside = self.arena.as_ref().is_some_and(|arena| arena.encloses(range));
         let held = match kind {
-            MemoryKind::Host { .. } => Vec::new(),
+            // A reservation is held whole.
+            MemoryKind::Host { .. } | MemoryKind::Mapped { .. } => Vec::new(),
             _ if inside => Vec::new(),
             MemoryKind::Pooled { .. } if self.hold_chunks(range) => Vec::new(),
             _ => self.hold(range).ok_or(CUDA_ERROR_MAP_FAILED)?,
         };
         let number = self.next_number;
         self.next_number += 1;
-        self.live.insert(range.address, Allocation { range, kind, context, device, number, _held: held });
+        self.live.insert(
+            range.address,
+            Allocation { range, kind, context, device, number, rights: Vec::new(), _held: held },
+        );
         Ok(())
     }
 
@@ -147,16 +177,60 @@ impl Memory {
     pub fn device(&self, address: u64, bytes: u64) -> Result<&Allocation, Code> {
         let found =
             self.find(address).filter(|found| found.kind.is_device()).ok_or(CUDA_ERROR_INVALID_VALUE)?;
-        match address.checked_add(bytes) {
-            Some(end) if end <= found.range.end() => Ok(found),
-            _ => Err(CUDA_ERROR_INVALID_VALUE),
+        let end = address.checked_add(bytes).ok_or(CUDA_ERROR_INVALID_VALUE)?;
+        let mut last = found;
+        // Mappings side by side are one range to whoever uses them.
+        while last.range.end() < end && last.is_usable_mapping() {
+            last = self.live.get(&last.range.end()).ok_or(CUDA_ERROR_INVALID_VALUE)?;
         }
+        let mapped = matches!(last.kind, MemoryKind::Mapped { .. });
+        let usable = !mapped || last.is_usable_mapping();
+        let alike = matches!(found.kind, MemoryKind::Mapped { .. }) == mapped;
+        if end <= last.range.end() && usable && alike { Ok(found) } else { Err(CUDA_ERROR_INVALID_VALUE) }
     }
 
     /// All memory dies with its context.
     pub fn context_gone(&mut self, context: Id) {
         self.remove_where(|allocation| allocation.context == context);
         self.credit.context_gone(context);
+    }
+
+    /// Whether any live memory touches a range.
+    pub fn any_within(&self, range: Range) -> bool {
+        let before = self.live.range(..range.end()).next_back();
+        before.is_some_and(|(_, found)| found.range.end() > range.address)
+    }
+
+    pub fn is_reserved(&self, range: Range) -> bool {
+        let before = self.reservations.range(..=range.address).next_back();
+        before.is_some_and(|(_, found)| {
+            range.address.checked_add(range.bytes).is_some_and(|end| end <= found.range.end())
+        })
+    }
+
+    /// The mappings that make up exactly this range: where each begins, and what it shows.
+    pub fn mappings(&self, range: Range) -> Result<Vec<(u64, Id)>, Code> {
+        let mut at = range.address;
+        let mut found = Vec::new();
+        while at < range.end() {
+            let mapping = self.live.get(&at).ok_or(CUDA_ERROR_INVALID_VALUE)?;
+            let MemoryKind::Mapped { physical } = mapping.kind else { return Err(CUDA_ERROR_INVALID_VALUE) };
+            found.push((at, physical));
+            at = mapping.range.end();
+        }
+        if at == range.end() && range.bytes > 0 { Ok(found) } else { Err(CUDA_ERROR_INVALID_VALUE) }
+    }
+
+    pub fn set_rights(&mut self, mappings: &[(u64, Id)], rights: &[(i32, u32)]) {
+        for (start, _) in mappings {
+            let Some(mapping) = self.live.get_mut(start) else { continue };
+            for (device, right) in rights {
+                mapping.rights.retain(|(of, _)| of != device);
+                if *right != 0 {
+                    mapping.rights.push((*device, *right));
+                }
+            }
+        }
     }
 
     pub fn remove_where(&mut self, dies: impl Fn(&Allocation) -> bool) {
@@ -250,8 +324,15 @@ mod tests {
         let mut memory = Memory::new(None);
         for (address, bytes, kind) in ranges {
             let range = Range { address: *address, bytes: *bytes };
-            let allocation =
-                Allocation { range, kind: *kind, context: Id(0), device: 0, number: 1, _held: Vec::new() };
+            let allocation = Allocation {
+                range,
+                kind: *kind,
+                context: Id(0),
+                device: 0,
+                number: 1,
+                rights: Vec::new(),
+                _held: Vec::new(),
+            };
             memory.live.insert(*address, allocation);
         }
         memory

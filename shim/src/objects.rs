@@ -18,6 +18,7 @@ pub struct Objects {
     pub kernels: Slab<Kernel>,
     pub links: Slab<Link>,
     pub pools: Slab<Pool>,
+    pub physicals: Slab<Physical>,
     /// By the program's device ordinal, once they were asked for.
     pub pools_of_devices: HashMap<i32, PoolsOfDevice>,
     /// CUDA never gives two streams of a process the same number.
@@ -77,6 +78,18 @@ pub struct Link {
     pub output: Option<Vec<u8>>,
 }
 
+/// Physical memory on a device of the program's, as it was made.
+pub struct Physical {
+    pub device: i32,
+    pub bytes: u64,
+    pub handle_types: u32,
+    pub compression: u8,
+    pub usage: u16,
+    /// How often it must be released, and how many mappings show it: it goes when both are nothing.
+    pub names: u32,
+    pub shown: u32,
+}
+
 /// A pool of stream-ordered memory, on a device of the program's.
 pub struct Pool {
     pub device: i32,
@@ -123,6 +136,7 @@ impl Objects {
             kernels: Slab::new(ObjectKind::Kernel),
             links: Slab::new(ObjectKind::LinkState),
             pools: Slab::new(ObjectKind::MemPool),
+            physicals: Slab::new(ObjectKind::AllocationHandle),
             pools_of_devices: HashMap::new(),
             next_stream_number: 1,
         }

@@ -175,12 +175,12 @@ fn find(memory: &Memory, place: &Place, shape: Shape) -> Result<Found, Code> {
         // A device pointer must be one: host memory that nobody has made known is not for the device.
         return if side == Side::Device { Err(CUDA_ERROR_INVALID_VALUE) } else { Ok(Found::Host(block)) };
     };
-    let inside = block.start + bytes <= found.range.end();
-    if found.kind.is_device() && inside {
+    if found.kind.is_device() {
+        let found = memory.device(block.start, bytes)?;
         return Ok(Found::Device { block, context: found.context, device: found.device });
     }
     // A host buffer may begin in registered memory and end beyond it.
-    if !found.kind.is_device() && (inside || side == Side::Host) {
+    if block.start + bytes <= found.range.end() || side == Side::Host {
         return Ok(Found::Host(block));
     }
     Err(CUDA_ERROR_INVALID_VALUE)

@@ -17,6 +17,7 @@ mod occupancy;
 mod pool;
 mod set;
 mod stream;
+mod virtual_memory;
 
 pub use context::*;
 pub use copy::*;
@@ -33,3 +34,4 @@ pub use occupancy::*;
 pub use pool::*;
 pub use set::*;
 pub use stream::*;
+pub use virtual_memory::*;

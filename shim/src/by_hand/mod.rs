@@ -18,6 +18,7 @@ mod pool;
 mod set;
 mod stream;
 mod stream_attribute;
+mod virtual_memory;
 
 pub use batch::*;
 pub use context::*;
@@ -34,3 +35,4 @@ pub use pool::*;
 pub use set::*;
 pub use stream::*;
 pub use stream_attribute::*;
+pub use virtual_memory::*;

@@ -35,8 +35,10 @@ pub const DENIED_ATTRIBUTES: &[(CUdevice_attribute, &str)] = &[
     (CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM, "mapped host memory is not built yet"),
     (CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY, "not built yet"),
     (CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY, "not built yet"),
-    (CU_DEVICE_ATTRIBUTE_VIRTUAL_ADDRESS_MANAGEMENT_SUPPORTED, "not built yet"),
-    (CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED, "not built yet"),
+    (
+        CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED,
+        "no other process can open the server's memory",
+    ),
     (CU_DEVICE_ATTRIBUTE_MEMPOOL_SUPPORTED_HANDLE_TYPES, "no other process can open the server's memory"),
     (CU_DEVICE_ATTRIBUTE_MULTICAST_SUPPORTED, "not built yet"),
 ];

@@ -18,6 +18,11 @@ pub use prepared::*;
 pub use profiler::*;
 pub use stream::*;
 
+pub use crate::by_hand::{
+    cuMemGetAccess, cuMemGetAllocationGranularity, cuMemGetAllocationPropertiesFromHandle,
+    cuMemRetainAllocationHandle,
+};
+
 use farwarp_protocol::error::{CUDA_ERROR_INVALID_VALUE, Code};
 
 /// Writes what a call returns through a pointer of the program's; NULL is refused.

@@ -18,6 +18,11 @@ fn memory_in_stream_order_comes_from_pools_goes_back_to_them_and_is_shared_betwe
 }
 
 #[test]
+fn reserved_addresses_show_physical_memory_to_those_who_are_let_in() {
+    well_on_both_roads("virtual_memory", &[]);
+}
+
+#[test]
 fn kernels_copies_events_and_functions_of_the_host_keep_cudas_order() {
     well_on_both_roads("order", &[]);
 }
