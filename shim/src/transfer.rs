@@ -139,7 +139,9 @@ impl Transfer {
         else {
             return Err(CUDA_ERROR_INVALID_VALUE);
         };
-        let across = (to_device != from_device).then_some(Across { destination, source });
+        // Memory of a pool, and what is mapped, is of no context: there the driver goes by who was let in.
+        let of_contexts = destination != Id(0) && source != Id(0);
+        let across = (to_device != from_device && of_contexts).then_some(Across { destination, source });
         let (to, from, shape) = flatten(to, from, self.copy.shape);
         let stream = self.stream;
         if shape.height == 1 && shape.depth == 1 {
