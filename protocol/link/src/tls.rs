@@ -17,7 +17,7 @@ use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, SubjectPu
 use crate::keys::{KeyPair, pin_of};
 
 /// For a client that accepts one key; the flag tells whether another one was shown.
-pub(crate) fn client(pin: KeyPin) -> (Arc<QuicClientConfig>, Arc<AtomicBool>) {
+pub fn client(pin: KeyPin) -> (Arc<QuicClientConfig>, Arc<AtomicBool>) {
     let other_key = Arc::new(AtomicBool::new(false));
     let verifier = Arc::new(OneKey { pin, other_key: other_key.clone() });
     let mut config = rustls::ClientConfig::builder_with_provider(ciphers())

@@ -1,8 +1,10 @@
 //! The session's simulation: the real code of client and worker, a network and a program that a seed decides, and a plain model of
 //! what must come out. Each call executed at most once and in order, each answer to its caller, each failure to its thread, once.
 //!
-//! `FARWARP_SEED=N` runs one seed; `FARWARP_SEEDS=N` so many, from `FARWARP_SEED_FIRST` on.
+//! `FARWARP_SEED=N` runs one seed; `FARWARP_SEEDS=N` and `FARWARP_QUIC_SEEDS=N` so many, from `FARWARP_SEED_FIRST` on.
 
+mod below;
+mod datagrams;
 mod model;
 mod program;
 mod random;
@@ -20,14 +22,12 @@ use world::{Plan, Tally, World};
 
 /// In the default tests.
 const SEEDS: u64 = 1000;
+/// Real handshakes cost more than simulated ones.
+const QUIC_SEEDS: u64 = 100;
 
 #[test]
 fn calls_happen_once_and_in_order_and_answers_and_failures_find_their_caller() {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
-    let (first, count) = match number("FARWARP_SEED") {
-        Some(seed) => (seed, 1),
-        None => (number("FARWARP_SEED_FIRST").unwrap_or(0), number("FARWARP_SEEDS").unwrap_or(SEEDS)),
-    };
+    let (first, count) = seeds("FARWARP_SEEDS", SEEDS);
     let mut sum = Tally::default();
     for seed in first..first + count {
         let tally = replayable(seed, || {
@@ -62,6 +62,24 @@ fn a_cut_at_any_byte_changes_nothing() {
     assert!(cuts > 1000, "{cuts}");
 }
 
+/// The second layer, with seeds of its own: what the pipe promises is made from datagrams that keep no promise.
+#[test]
+fn a_session_over_quic_survives_what_a_network_does_to_datagrams() {
+    let (first, count) = seeds("FARWARP_QUIC_SEEDS", QUIC_SEEDS);
+    let mut sum = below::Met::default();
+    for seed in first..first + count {
+        let met = replayable(seed, || below::run(seed));
+        sum.spoiled += met.spoiled;
+        sum.moves += met.moves;
+        sum.connections += met.connections;
+    }
+    let below::Met { spoiled, moves, connections } = sum;
+    println!(
+        "{count} seeds: {connections} connections, {spoiled} datagrams spoiled, {moves} address changes"
+    );
+    assert!(count == 1 || (spoiled > count && moves > 0 && connections > count));
+}
+
 /// A program of a few calls of each kind over one connection.
 fn short(nature: Nature) -> Plan {
     let habits = Habits {
@@ -91,8 +109,17 @@ fn short(nature: Nature) -> Plan {
     }
 }
 
+/// The first seed, and how many.
+fn seeds(many: &str, by_default: u64) -> (u64, u64) {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    match number("FARWARP_SEED") {
+        Some(seed) => (seed, 1),
+        None => (number("FARWARP_SEED_FIRST").unwrap_or(0), number(many).unwrap_or(by_default)),
+    }
+}
+
 /// Says which seed it was that failed, and how to see it again.
-fn replayable(seed: u64, run: impl FnOnce() -> Tally) -> Tally {
+fn replayable<T>(seed: u64, run: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         println!(
             "seed {seed} failed; again: FARWARP_SEED={seed} cargo test -p farwarp-link --test simulation"
