@@ -23,6 +23,28 @@ fn launches_in_pieces_and_questions_of_occupancy_are_answered() {
 }
 
 #[test]
+fn streams_have_attributes_and_batches_and_contexts_flags_references_and_events() {
+    well_on_both_roads("stream_kinds", &[]);
+}
+
+#[test]
+fn making_and_destroying_a_thousand_streams_and_events_waits_for_nothing() {
+    let server = Server::start();
+    let program = Product::find().program("stream_kinds.driver");
+    let bill = server.file("bill.json");
+    let round_trips = |count: &str| {
+        let outcome = run(server.command(&program).args(["many", count]).env("FARWARP_STATS", &bill), LIMIT);
+        assert!(outcome.status.success(), "{outcome}");
+        let bill: Value = serde_json::from_slice(&fs::read(&bill).expect("the bill")).expect("JSON");
+        // The answer to goodbye, the last question, may be the end of the connection instead.
+        (bill["asks"].as_u64().expect("a number"), bill["tells"].as_u64().expect("a number"))
+    };
+    let (none, many) = (round_trips("0"), round_trips("1000"));
+    assert_eq!(many.0, none.0, "asked with none and with a thousand of each");
+    assert_eq!(many.1 - none.1, 4 * 1000, "each is told once that it is made and once that it is gone");
+}
+
+#[test]
 fn functions_by_name_and_version_lie_in_our_library_or_are_not_found() {
     well(&Server::start(), "entry_points", &[]);
 }
