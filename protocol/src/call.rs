@@ -74,6 +74,12 @@ ops! {
     BOX_ON_DEVICE;
     /// [`Fill`].
     FILL;
+    /// [`Land`], answered when all its bytes have gone as [`NOTICE_PIECE`]s.
+    LAND;
+    /// [`ToDeviceLater`]: its token comes as a [`NOTICE_HOST_CALL`] when the bytes are wanted.
+    TO_DEVICE_LATER;
+    /// [`LaterBytes`] and then the next part of the bytes.
+    LATER_BYTES;
     /// [`Allocate`], answered by a [`Range`] that is at least as large; the program's allocations are cut from it.
     ALLOCATE;
     /// Where a range begins that [`ALLOCATE`] gave.
@@ -109,6 +115,8 @@ ops! {
     /// Notice: an error after which the process or the context is lost; about the call that met it, as far as is known. The body
     /// is the context.
     NOTICE_FATAL;
+    /// Notice: the number of a [`LAND`], and the bytes of its next part without gaps.
+    NOTICE_PIECE;
     /// Notice: everything before the fence of this number, and of those before it, is done.
     NOTICE_FENCE;
     /// Notice: it is the turn of a program's function in its stream. The body is its token.
@@ -286,10 +294,12 @@ pub struct Launch {
     pub attributes: Vec<(u32, [u8; 64])>,
 }
 
+/// `settled`: the program's call was synchronous, so whatever it calls afterwards, in any stream, comes after the copy.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct CopyToDevice {
     pub destination: u64,
     pub stream: u64,
+    pub settled: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -314,6 +324,7 @@ pub struct BoxToDevice {
     pub destination: Block,
     pub shape: Shape,
     pub stream: u64,
+    pub settled: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -330,6 +341,28 @@ pub struct BoxOnDevice {
     pub shape: Shape,
     pub stream: u64,
     pub across: Option<Across>,
+}
+
+/// A copy into pinned memory of the program's, at most [`crate::limits::LATER_BYTES_MAX`] in parts of [`crate::limits::PIECE_BYTES`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Land {
+    pub source: Block,
+    pub shape: Shape,
+    pub stream: u64,
+}
+
+/// A copy from pinned memory of the program's that something before it may still change.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ToDeviceLater {
+    pub destination: Block,
+    pub shape: Shape,
+    pub stream: u64,
+    pub token: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct LaterBytes {
+    pub token: u64,
 }
 
 /// The contexts in which the two sides of a copy lie, where they are of two devices.
@@ -484,7 +517,7 @@ pub fn fingerprint() -> u64 {
 }
 
 /// Changed by hand when a struct of the wire changes its shape.
-const WIRE_VERSION: &str = "memory 2, notices 1";
+const WIRE_VERSION: &str = "memory 3, notices 1";
 
 #[cfg(test)]
 mod tests {

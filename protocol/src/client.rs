@@ -3,7 +3,8 @@
 //! Sans-IO: the clock comes in, and whoever drives the connection moves the bytes by [`Half`]. Not for what a call means.
 
 use crate::call::{
-    CONTEXT_GONE, CONTEXT_NEW, NOTICE_FAILED, NOTICE_FATAL, NOTICE_FENCE, NOTICE_HOST_CALL, THREAD_GONE,
+    CONTEXT_GONE, CONTEXT_NEW, NOTICE_FAILED, NOTICE_FATAL, NOTICE_FENCE, NOTICE_HOST_CALL, NOTICE_PIECE,
+    THREAD_GONE,
 };
 use crate::codec;
 use crate::error::{CUDA_ERROR_LAUNCH_FAILED, CUDA_ERROR_UNKNOWN, Code, Lasting, lasting};
@@ -65,6 +66,15 @@ pub struct Heard {
     pub body_bytes: u64,
 }
 
+/// What came of a copy whose bytes land by themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Landed {
+    /// The bytes of its next part.
+    Bytes { call: u64, bytes: Vec<u8> },
+    /// All have come, or it failed with this code.
+    End { call: u64, code: Code },
+}
+
 #[derive(Debug)]
 pub struct Client {
     session: Session,
@@ -82,6 +92,9 @@ pub struct Client {
     dead_contexts: HashMap<Id, Code>,
     host_calls: VecDeque<u64>,
     fence_passed: u64,
+    /// Asked calls that nobody waits for, with their contexts, and what came of them.
+    landing: HashMap<u64, Id>,
+    landed: VecDeque<Landed>,
     breach: Option<Breach>,
     /// An error that outlasts its call and was not told of yet.
     loss: Option<Code>,
@@ -110,6 +123,8 @@ impl Client {
             dead_contexts: HashMap::new(),
             host_calls: VecDeque::new(),
             fence_passed: 0,
+            landing: HashMap::new(),
+            landed: VecDeque::new(),
             breach: None,
             loss: None,
             resume_grace,
@@ -172,6 +187,23 @@ impl Client {
             self.asked.insert(number, Asked { context, answer: None });
         }
         Ok(number)
+    }
+
+    /// What comes of this asked call is not waited for, but taken by [`Client::take_landed`] in the order in which it came.
+    pub fn lands(&mut self, number: u64) {
+        if let Some(asked) = self.asked.remove(&number) {
+            self.landing.insert(number, asked.context);
+        }
+    }
+
+    /// To be seen to before any answer that came behind it is looked at.
+    pub fn take_landed(&mut self) -> Option<Landed> {
+        self.landed.pop_front()
+    }
+
+    /// A call that was not waited for has failed: this thread hears of it.
+    pub fn has_failed(&mut self, slot: u16, code: Code) {
+        self.failed.entry(slot).or_insert(code);
     }
 
     /// Whether a call with so many bytes of body need not wait: there is room, or no hope.
@@ -293,6 +325,13 @@ impl Client {
                 (RecordKind::Notice, NOTICE_FENCE) => {
                     self.fence_passed = self.fence_passed.max(notice(body)?)
                 }
+                (RecordKind::Notice, NOTICE_PIECE) => {
+                    let (call, prefix) =
+                        codec::decode_prefix::<u64>(body).map_err(|_| Breach::Notice { got: body.len() })?;
+                    if self.landing.contains_key(&call) {
+                        self.landed.push_back(Landed::Bytes { call, bytes: body[prefix..].to_vec() });
+                    }
+                }
                 (RecordKind::Notice, NOTICE_HOST_CALL) => {
                     let token = notice(body)?;
                     if self.host_calls.len() >= HOST_CALLS_MAX {
@@ -308,6 +347,12 @@ impl Client {
 
     /// An answer that nobody waits for, or a second one, is dropped.
     fn take_reply(&mut self, header: Header) {
+        if let Some(context) = self.landing.remove(&header.about) {
+            self.landed.push_back(Landed::End { call: header.about, code: header.code });
+            // As below.
+            let _ = self.mourn(header.code, context);
+            return;
+        }
         let Some(asked) = self.asked.get_mut(&header.about) else { return };
         if asked.answer.is_some() || self.dead.is_some() {
             return;

@@ -72,6 +72,14 @@ fn own(operation: u32, body: &[u8]) -> String {
         call::COPY_TO_DEVICE => value::<call::CopyToDevice>(body),
         call::COPY_TO_HOST => value::<call::CopyToHost>(body),
         call::COPY_ON_DEVICE => value::<call::CopyOnDevice>(body),
+        call::BOX_TO_DEVICE => value::<call::BoxToDevice>(body),
+        call::BOX_TO_HOST => value::<call::BoxToHost>(body),
+        call::BOX_ON_DEVICE => value::<call::BoxOnDevice>(body),
+        call::FILL => value::<call::Fill>(body),
+        call::LAND => value::<call::Land>(body),
+        call::TO_DEVICE_LATER => value::<call::ToDeviceLater>(body),
+        call::LATER_BYTES => value::<call::LaterBytes>(body),
+        call::FREE | call::FENCE => value::<u64>(body),
         call::ALLOCATE => value::<call::Allocate>(body),
         call::HOST_CALL => value::<call::HostCall>(body),
         _ => bytes(body),
@@ -111,10 +119,10 @@ mod tests {
 
     #[test]
     fn an_operation_of_the_session_is_shown_as_its_struct_without_the_bytes_behind_it() {
-        let mut body = encode(&call::CopyToDevice { destination: 5, stream: 1 });
+        let mut body = encode(&call::CopyToDevice { destination: 5, stream: 1, settled: false });
         body.extend([0xff; 1000]);
         let text = describe(call::COPY_TO_DEVICE, &body);
-        assert_eq!(text, "COPY_TO_DEVICE CopyToDevice { destination: 5, stream: 1 }");
+        assert_eq!(text, "COPY_TO_DEVICE CopyToDevice { destination: 5, stream: 1, settled: false }");
     }
 
     #[test]

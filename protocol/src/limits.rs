@@ -26,6 +26,12 @@ pub const ACK_EVERY_RECORDS: u64 = 256;
 /// Pieces of one device-to-host copy that are asked for before the first has arrived.
 pub const DTOH_PIECES_IN_FLIGHT: usize = 16;
 
+/// The most that one copy may carry whose bytes come or go when its stream gets there: the worker keeps pinned memory for all of it meanwhile.
+pub const LATER_BYTES_MAX: u64 = 32 << 20;
+
+/// What such copies to the host may have under way together; beyond it the calling thread waits.
+pub const LANDING_BYTES_MAX: u64 = 256 << 20;
+
 /// The largest module image that is taken, all pieces together.
 pub const IMAGE_BYTES_MAX: usize = 1 << 30;
 

@@ -6,6 +6,7 @@
 
 use crate::arena::Arena;
 use crate::driver::Driver;
+use crate::lines::Lines;
 use crate::objects::Objects;
 use crate::outlet::{Asker, Outlet};
 use crate::port::Counters;
@@ -15,7 +16,7 @@ use crate::refusal::Refusal;
 use crate::serve;
 use crate::staging::Staging;
 use crate::waiters::{self, Then, Waiters};
-use farwarp_protocol::error::Code;
+use farwarp_protocol::error::{CUDA_ERROR_NOT_READY, Code};
 use farwarp_protocol::frame::{Header, RecordKind};
 use farwarp_protocol::handle::{Id, ObjectKind};
 use farwarp_protocol::param::{STREAM_LEGACY, STREAM_PER_THREAD};
@@ -72,6 +73,13 @@ pub struct Context {
     pub staging: Staging,
 }
 
+struct Settling {
+    event: u64,
+    /// The driver's context, and the stream in it that the copy was issued to.
+    context: u64,
+    stream: u64,
+}
+
 pub struct Executor {
     pub driver: &'static Driver,
     pub outlet: Arc<Outlet>,
@@ -81,6 +89,10 @@ pub struct Executor {
     pub arena: Arc<Mutex<Arena>>,
     pub uploads: HashMap<u64, crate::by_hand::Upload>,
     pub latches: crate::by_hand::Latches,
+    pub awaited: crate::by_hand::Awaited,
+    pub lines: Arc<Lines>,
+    /// Events behind copies that every stream comes after.
+    settling: Vec<Settling>,
     pub links: crate::by_hand::Links,
     pub conditional_graphs: crate::by_hand::ConditionalGraphs,
     pub built_graphs: crate::by_hand::BuiltGraphs,
@@ -111,6 +123,9 @@ impl Executor {
             arena: Arc::new(Mutex::new(arena)),
             uploads: HashMap::new(),
             latches: Default::default(),
+            awaited: Default::default(),
+            lines: Arc::new(Lines::new(driver)),
+            settling: Vec::new(),
             links: Default::default(),
             conditional_graphs: Default::default(),
             built_graphs: Default::default(),
@@ -133,6 +148,9 @@ impl Executor {
         self.counters.called(1, Instant::now());
         let handler = serve::handler(header.op).ok_or(Refusal::UnknownOp { op: header.op })?;
         if let Reply::Now(code, reply) = handler(self, &call)? {
+            if asker.asked {
+                self.lines.settle();
+            }
             self.outlet.answer(asker, code, &reply);
         }
         Ok(())
@@ -184,11 +202,54 @@ impl Executor {
 
     /// The driver's stream for what a client calls one.
     pub fn stream(&mut self, call: &Call, wire: u64) -> Result<u64, Refusal> {
-        match wire {
-            STREAM_LEGACY => Ok(STREAM_LEGACY),
-            STREAM_PER_THREAD => self.thread_stream(call),
-            id => self.objects.get(Id(id), ObjectKind::Stream),
+        let stream = match wire {
+            STREAM_LEGACY => STREAM_LEGACY,
+            STREAM_PER_THREAD => self.thread_stream(call)?,
+            id => self.objects.get(Id(id), ObjectKind::Stream)?,
+        };
+        if !self.settling.is_empty() {
+            self.enter(call)?;
+            self.come_after_settling(stream);
         }
+        Ok(stream)
+    }
+
+    /// The program's call returned when its bytes were taken, earlier than CUDA's would have: so all that comes later, in whatever
+    /// stream, waits for what was just issued to this one.
+    pub fn settles(&mut self, stream: u64) {
+        // Where no event can be had the context has met an error that the next call hears of.
+        if let Ok(event) = self.mark(stream) {
+            self.settling.push(Settling { event, context: self.current, stream });
+        }
+    }
+
+    fn come_after_settling(&mut self, stream: u64) {
+        let driver = self.driver;
+        // SAFETY: an event of ours in a live context, destroyed when it has happened.
+        self.settling.retain(|settling| match unsafe { driver.cuEventQuery(settling.event) } {
+            Err(CUDA_ERROR_NOT_READY) => true,
+            _ => {
+                // SAFETY: as above; it leaves the list with this.
+                let _ = unsafe { driver.cuEventDestroy_v2(settling.event) };
+                false
+            }
+        });
+        for settling in &self.settling {
+            let mut capturing = 0;
+            // SAFETY: `capturing` is writable; stream and event are live. What is captured runs at a launch, which waits itself.
+            unsafe {
+                let known = driver.cuStreamIsCapturing(stream, &mut capturing);
+                let same = (settling.context, settling.stream) == (self.current, stream);
+                if !same && known.is_ok() && capturing == 0 {
+                    let _ = driver.cuStreamWaitEvent(stream, settling.event, 0);
+                }
+            }
+        }
+    }
+
+    /// The events of a context are gone with it.
+    pub fn nothing_settles_in(&mut self, raw: u64) {
+        self.settling.retain(|settling| settling.context != raw);
     }
 
     /// The driver's own per-thread stream would be this thread's, not the client's: so each client thread gets a real one.
@@ -296,6 +357,24 @@ impl Executor {
         Ok(())
     }
 
+    /// Does `then` when the event has happened, in the order of the stream. `delivers` says that it brings the client bytes which must be
+    /// there before the client may hear that the GPU has come so far.
+    pub fn in_line(
+        &mut self,
+        context: Id,
+        stream: u64,
+        event: u64,
+        delivers: bool,
+        then: Then,
+    ) -> Result<(), Refusal> {
+        let lines = self.lines.clone();
+        let line = (self.context(context)?.raw, stream);
+        if lines.add(line, event, delivers, then) {
+            self.after_nothing(context, Box::new(move |_| lines.serve(line)))?;
+        }
+        Ok(())
+    }
+
     /// Does `then`, which waits by itself, on a waiter.
     pub fn after_nothing(&mut self, context: Id, then: Then) -> Result<(), Refusal> {
         let raw = self.context(context)?.raw;
@@ -319,7 +398,12 @@ impl Executor {
 
     pub fn answer_after_in(&mut self, context: Id, call: &Call, events: Vec<u64>) -> Result<Reply, Refusal> {
         let (outlet, printed, asker) = (self.outlet.clone(), self.printed.clone(), call.asker);
-        self.after(context, events, Box::new(move |code| outlet.answer(asker, code, &printed.take())))?;
+        let lines = self.lines.clone();
+        let then = move |code| {
+            lines.settle();
+            outlet.answer(asker, code, &printed.take());
+        };
+        self.after(context, events, Box::new(then))?;
         Ok(Reply::Later)
     }
 }

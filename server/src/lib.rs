@@ -18,6 +18,7 @@ pub mod driver_choice;
 mod executor;
 pub mod gate;
 pub mod jail;
+mod lines;
 mod objects;
 mod outlet;
 mod param;

@@ -7,8 +7,10 @@ use farwarp_protocol::limits::PIECE_BYTES;
 use std::ffi::c_void;
 use std::sync::{Arc, Mutex};
 
-/// Pieces of one context that may be under way at one time, both directions together.
-pub const PIECES_MAX: usize = 48;
+/// Pieces of one context that are usually under way at one time, both directions together: enough to keep a GPU's copy engines busy.
+pub const PIECES_USUAL: usize = 48;
+/// Where streams are held up there may be more: what is queued behind a function of the host must not wait for it.
+pub const PIECES_MAX: usize = 512;
 
 /// One piece, lent.
 pub struct Piece {
@@ -33,12 +35,12 @@ impl Staging {
         Staging { driver, free: Arc::default(), all: Vec::new() }
     }
 
-    /// A free piece, or `None` when all are under way. Its context is current.
-    pub fn take(&mut self) -> Result<Option<Piece>, Code> {
+    /// A free piece, or `None` when so many as `most` are under way. Its context is current.
+    pub fn take(&mut self, most: usize) -> Result<Option<Piece>, Code> {
         if let Some(address) = self.free.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop() {
             return Ok(Some(Piece { memory: address as *mut u8, home: self.free.clone() }));
         }
-        if self.all.len() == PIECES_MAX {
+        if self.all.len() >= most {
             return Ok(None);
         }
         const PORTABLE: u32 = 1;

@@ -13,6 +13,7 @@ mod entry_points;
 mod exports;
 mod here;
 mod host;
+mod landing;
 mod memory;
 mod objects;
 mod output;

@@ -4,16 +4,18 @@
 //! leader is enough, the others sleep until it has their answer or leaves. When nobody waits, a helper thread sends what lies in the
 //! log, keeps the connection alive, runs the program's host functions, and brings a lost connection back.
 
+use crate::landing::{Landing, Landings};
 use crate::recent::Recent;
 use crate::stats::Traffic;
 use crate::wait;
 use farwarp_link::{DialError, Dialled, Link, LinkStats, carry};
-use farwarp_protocol::call::GOODBYE;
+use farwarp_protocol::call::{GOODBYE, Range};
 pub use farwarp_protocol::client::Answer;
-use farwarp_protocol::client::{Client, NotPut};
+use farwarp_protocol::client::{Client, Landed, NotPut};
 use farwarp_protocol::error::{CUDA_ERROR_DEINITIALIZED, Code};
 use farwarp_protocol::frame::{FLAG_ASKED, Header, RecordKind};
 use farwarp_protocol::handle::Id;
+use farwarp_protocol::limits::LANDING_BYTES_MAX;
 use farwarp_protocol::session::Limits;
 use std::os::fd::RawFd;
 use std::sync::{Condvar, Mutex, MutexGuard};
@@ -64,6 +66,7 @@ pub struct Settings {
 
 struct Core {
     client: Client,
+    landings: Landings,
     link: Option<Box<dyn Link>>,
     leader: bool,
     leader_sleeps: bool,
@@ -84,6 +87,7 @@ impl Remote {
         Ok(Remote {
             core: Mutex::new(Core {
                 client,
+                landings: Landings::default(),
                 link: Some(dialled.link),
                 leader: false,
                 leader_sleeps: false,
@@ -121,6 +125,20 @@ impl Remote {
 
     pub fn answer(&self, number: u64) -> Result<Answer, Code> {
         self.drive_until(|core| core.client.take_answer(number))
+    }
+
+    /// Sends a copy whose bytes land by themselves when they come. Its failure is heard of as a told call's.
+    pub fn land(&self, op: u32, body: &[&[u8]], landing: Landing) -> Result<(), Code> {
+        self.drive_until(|core| {
+            (core.landings.bytes() <= LANDING_BYTES_MAX || core.client.dead().is_some()).then_some(())
+        });
+        self.put_with(op, FLAG_ASKED, body, Some(landing)).map(drop)
+    }
+
+    /// Whether bytes are still to come there.
+    pub fn lands_in(&self, range: Range) -> bool {
+        let core = self.lock();
+        core.client.dead().is_none() && core.landings.touch(range)
     }
 
     /// The error that a call in this context must return before it does anything, if there is one.
@@ -181,6 +199,10 @@ impl Remote {
 
     /// Puts a call into the log, waiting for room if need be.
     fn put(&self, op: u32, flags: u8, body: &[&[u8]]) -> Result<u64, Code> {
+        self.put_with(op, flags, body, None)
+    }
+
+    fn put_with(&self, op: u32, flags: u8, body: &[&[u8]], landing: Option<Landing>) -> Result<u64, Code> {
         crate::threads::crosses();
         let header = header(op, flags);
         let body_bytes: usize = body.iter().map(|part| part.len()).sum();
@@ -197,7 +219,12 @@ impl Remote {
         };
         core.recent.note(Header { number, ..header }, body);
         core.traffic.payload_up += body_bytes as u64;
-        if flags & FLAG_ASKED != 0 {
+        if let Some(landing) = landing {
+            core.client.lands(number);
+            core.landings.begin(number, landing);
+            core.traffic.tells += 1;
+            self.see_it_sent(&mut core);
+        } else if flags & FLAG_ASKED != 0 {
             *core.traffic.asked.entry(op).or_default() += 1;
         } else {
             core.traffic.tells += 1;
@@ -352,6 +379,15 @@ impl Core {
     fn drive(&mut self, now: Instant) {
         let Some(link) = self.link.as_mut() else { return };
         let carried = carry(&mut self.client, link.as_mut(), &mut self.buffer, now);
+        while let Some(landed) = self.client.take_landed() {
+            match landed {
+                Landed::Bytes { call, bytes } => self.landings.land(call, &bytes),
+                Landed::End { call, code } => match self.landings.end(call, code) {
+                    Some((slot, code)) if code != 0 => self.client.has_failed(slot, code),
+                    _ => {}
+                },
+            }
+        }
         if let Some(breach) = self.client.take_breach() {
             crate::state::complain(&format!("the server broke the protocol: {breach}"));
             self.lose_link();

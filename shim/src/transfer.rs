@@ -4,21 +4,24 @@
 //! so that a large copy neither fills the log nor stands in front of other threads' calls.
 #![allow(unsafe_code)] // reads and writes the program's buffers, as the driver would.
 
-use crate::by_hand::checked;
+use crate::by_hand::{checked, host_call};
 use crate::call::in_context_hearing;
+use crate::landing::Landing;
 use crate::memory::Memory;
 use crate::output;
 use crate::state::Shim;
+use crate::threads;
 use farwarp_face::copies::{BoxCopy, Place, Side};
 use farwarp_protocol::boxes::{Block, Part, Shape, flatten};
 use farwarp_protocol::call::{
     Across, BOX_ON_DEVICE, BOX_TO_DEVICE, BOX_TO_HOST, BoxOnDevice, BoxToDevice, BoxToHost, COPY_ON_DEVICE,
-    COPY_TO_DEVICE, COPY_TO_HOST, CopyOnDevice, CopyToDevice, CopyToHost, SYNCHRONIZE_STREAM,
+    COPY_TO_DEVICE, COPY_TO_HOST, CopyOnDevice, CopyToDevice, CopyToHost, LAND, LATER_BYTES, Land,
+    LaterBytes, Range, SYNCHRONIZE_STREAM, TO_DEVICE_LATER, ToDeviceLater,
 };
 use farwarp_protocol::codec::encode;
 use farwarp_protocol::error::{CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_NOT_SUPPORTED, CUDA_ERROR_UNKNOWN, Code};
 use farwarp_protocol::handle::Id;
-use farwarp_protocol::limits::{DTOH_PIECES_IN_FLIGHT, PIECE_BYTES};
+use farwarp_protocol::limits::{DTOH_PIECES_IN_FLIGHT, LATER_BYTES_MAX, PIECE_BYTES};
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
@@ -26,13 +29,24 @@ pub struct Transfer {
     shim: &'static Shim,
     copy: BoxCopy,
     stream: u64,
+    pace: Pace,
+}
+
+/// Whether the program's call returns before the bytes have moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    Synchronous,
+    Asynchronous,
 }
 
 /// What one side turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Found {
-    /// The program's memory; whether CUDA knows it is of no consequence here.
-    Host(Block),
+    /// The program's memory, all of it page-locked or not.
+    Host {
+        block: Block,
+        pinned: bool,
+    },
     Device {
         block: Block,
         context: Id,
@@ -41,14 +55,14 @@ enum Found {
 }
 
 impl Transfer {
-    pub fn new(copy: BoxCopy, stream: u64) -> Result<Transfer, Code> {
+    pub fn new(copy: BoxCopy, stream: u64, pace: Pace) -> Result<Transfer, Code> {
         let (shim, _) = in_context_hearing()?;
-        Ok(Transfer { shim, copy, stream: checked(shim, stream)? })
+        Ok(Transfer { shim, copy, stream: checked(shim, stream)?, pace })
     }
 
     /// A copy that names the contexts of its two sides.
-    pub fn between(contexts: [u64; 2], copy: BoxCopy, stream: u64) -> Result<Transfer, Code> {
-        let transfer = Transfer::new(copy, stream)?;
+    pub fn between(contexts: [u64; 2], copy: BoxCopy, stream: u64, pace: Pace) -> Result<Transfer, Code> {
+        let transfer = Transfer::new(copy, stream, pace)?;
         for context in contexts {
             transfer.shim.contexts().active(Id(context))?;
         }
@@ -65,25 +79,74 @@ impl Transfer {
             (find(&memory, &self.copy.to, shape)?, find(&memory, &self.copy.from, shape)?)
         };
         match (to, from) {
-            (Found::Device { block: to, .. }, Found::Host(from)) => self.to_device(to, from),
-            (Found::Host(to), Found::Device { block: from, .. }) => self.to_host(to, from),
-            (Found::Host(to), Found::Host(from)) => self.host_to_host(to, from),
+            (Found::Device { block: to, .. }, Found::Host { block: from, pinned }) => {
+                let changing = (pinned || self.pace == Pace::Synchronous) && self.may_change(from);
+                match self.pace {
+                    Pace::Asynchronous if changing => self.to_device_later(to, from),
+                    // The stream's own work comes first, as for any synchronous copy, when that makes a difference.
+                    Pace::Synchronous if changing => self.wait().and_then(|()| self.to_device(to, from)),
+                    _ => self.to_device(to, from),
+                }
+            }
+            (Found::Host { block: to, pinned }, Found::Device { block: from, .. }) => {
+                if pinned && self.pace == Pace::Asynchronous {
+                    self.land(to, from)
+                } else {
+                    self.to_host(to, from)
+                }
+            }
+            (Found::Host { block: to, .. }, Found::Host { block: from, .. }) => self.host_to_host(to, from),
             (Found::Device { .. }, Found::Device { .. }) => self.on_device(to, from),
         }
+    }
+
+    /// Whether something before this copy may still change what it reads.
+    fn may_change(&self, from: Block) -> bool {
+        let bytes = from.span(self.copy.shape).unwrap_or(u64::MAX);
+        host_call::are_unfinished() || self.shim.remote.lands_in(Range { address: from.start, bytes })
+    }
+
+    fn wait(&self) -> Result<(), Code> {
+        self.shim.remote.ask(SYNCHRONIZE_STREAM, &[&encode(&self.stream)])?.check()
+    }
+
+    /// The bytes are taken when the stream gets there.
+    fn to_device_later(&self, to: Block, from: Block) -> Result<(), Code> {
+        let (to, from, shape) = flatten(to, from, self.copy.shape);
+        for part in shape.parts(LATER_BYTES_MAX) {
+            let (destination, shape, stream) = (to.at(&part), part.shape, self.stream);
+            host_call::defer(Deferred { from: from.at(&part), shape }, |token| {
+                let copy = ToDeviceLater { destination, shape, stream, token };
+                self.shim.remote.tell(TO_DEVICE_LATER, &[&encode(&copy)])
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The bytes come when the GPU has read them, and are here before anything that comes after them is done.
+    fn land(&self, to: Block, from: Block) -> Result<(), Code> {
+        let (to, from, shape) = flatten(to, from, self.copy.shape);
+        for part in shape.parts(LATER_BYTES_MAX) {
+            let (source, shape, stream) = (from.at(&part), part.shape, self.stream);
+            let landing = Landing::new(to.at(&part), shape, threads::slot());
+            self.shim.remote.land(LAND, &[&encode(&Land { source, shape, stream })], landing)?;
+        }
+        Ok(())
     }
 
     /// The bytes are taken before this returns: told, not asked.
     fn to_device(&self, to: Block, from: Block) -> Result<(), Code> {
         let (to, from, shape) = flatten(to, from, self.copy.shape);
+        let settled = self.pace == Pace::Synchronous;
         for part in shape.parts(PIECE_BYTES as u64) {
             let (destination, stream) = (to.at(&part), self.stream);
             // SAFETY: the program vouches for what it names as the source, as it does to the driver.
             let bytes = unsafe { gather(from.at(&part), part.shape) };
             if destination.is_dense(part.shape) {
-                let header = encode(&CopyToDevice { destination: destination.start, stream });
+                let header = encode(&CopyToDevice { destination: destination.start, stream, settled });
                 self.shim.remote.tell(COPY_TO_DEVICE, &[&header, &bytes])?;
             } else {
-                let header = encode(&BoxToDevice { destination, shape: part.shape, stream });
+                let header = encode(&BoxToDevice { destination, shape: part.shape, stream, settled });
                 self.shim.remote.tell(BOX_TO_DEVICE, &[&header, &bytes])?;
             }
         }
@@ -91,7 +154,7 @@ impl Transfer {
     }
 
     /// Pieces are asked for ahead of each other; each is read from the device once. The bytes are there when this returns, as
-    /// they are for pageable memory; for pinned memory that is earlier than promised.
+    /// they are for pageable memory.
     fn to_host(&self, to: Block, from: Block) -> Result<(), Code> {
         let (to, from, shape) = flatten(to, from, self.copy.shape);
         let mut parts = shape.parts(PIECE_BYTES as u64);
@@ -156,7 +219,7 @@ impl Transfer {
 
     /// A copy that never leaves this machine still has its turn in the stream.
     fn host_to_host(&self, to: Block, from: Block) -> Result<(), Code> {
-        self.shim.remote.ask(SYNCHRONIZE_STREAM, &[&encode(&self.stream)])?.check()?;
+        self.wait()?;
         let shape = self.copy.shape;
         for slice in 0..shape.depth {
             for row in 0..shape.height {
@@ -169,21 +232,50 @@ impl Transfer {
     }
 }
 
+/// A copy from the program's memory that was issued and whose bytes are yet to be taken.
+pub struct Deferred {
+    from: Block,
+    shape: Shape,
+}
+
+impl Deferred {
+    pub fn reads(&self, range: Range) -> bool {
+        let bytes = self.from.span(self.shape).unwrap_or(u64::MAX);
+        self.from.start < range.end() && range.address < self.from.start.saturating_add(bytes)
+    }
+
+    /// The stream has got there. A session that is lost hears of nothing.
+    pub fn send(&self, shim: &Shim, token: u64) {
+        for part in self.shape.parts(PIECE_BYTES as u64) {
+            // SAFETY: the program vouches for pinned memory until the copy is done, and does not unpin it before.
+            let bytes = unsafe { gather(self.from.at(&part), part.shape) };
+            if shim.remote.tell(LATER_BYTES, &[&encode(&LaterBytes { token }), &bytes]).is_err() {
+                return;
+            }
+        }
+    }
+}
+
 /// What lies there, or that it may not be touched.
 fn find(memory: &Memory, place: &Place, shape: Shape) -> Result<Found, Code> {
     let Place::Memory { side, block } = *place else { return Err(CUDA_ERROR_NOT_SUPPORTED) };
     let bytes = block.span(shape).filter(|_| block.start != 0).ok_or(CUDA_ERROR_INVALID_VALUE)?;
     let Some(found) = memory.find(block.start) else {
         // A device pointer must be one: host memory that nobody has made known is not for the device.
-        return if side == Side::Device { Err(CUDA_ERROR_INVALID_VALUE) } else { Ok(Found::Host(block)) };
+        return if side == Side::Device {
+            Err(CUDA_ERROR_INVALID_VALUE)
+        } else {
+            Ok(Found::Host { block, pinned: false })
+        };
     };
     if found.kind.is_device() {
         let found = memory.device(block.start, bytes)?;
         return Ok(Found::Device { block, context: found.context, device: found.device });
     }
     // A host buffer may begin in registered memory and end beyond it.
-    if block.start + bytes <= found.range.end() || side == Side::Host {
-        return Ok(Found::Host(block));
+    let inside = block.start + bytes <= found.range.end();
+    if inside || side == Side::Host {
+        return Ok(Found::Host { block, pinned: inside });
     }
     Err(CUDA_ERROR_INVALID_VALUE)
 }
@@ -215,7 +307,7 @@ unsafe fn gather<'a>(from: Block, shape: Shape) -> Cow<'a, [u8]> {
 ///
 /// # Safety
 /// The box can be written, and there are as many bytes as it holds.
-unsafe fn scatter(bytes: &[u8], to: Block, shape: Shape) {
+pub unsafe fn scatter(bytes: &[u8], to: Block, shape: Shape) {
     let mut rows = bytes.chunks_exact(shape.width as usize);
     for slice in 0..shape.depth {
         for (row, bytes) in (0..shape.height).zip(&mut rows) {

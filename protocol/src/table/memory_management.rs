@@ -196,22 +196,22 @@ macro_rules! memory_management { ($then:ident) => { $then! {
     /// Copies a box of one context to another, in stream order.
     #[since(4000)] hand fn cuMemcpy3DPeerAsync | cuMemcpy3DPeerAsync_ptsz (pCopy: In<Struct<CUDA_MEMCPY3D_PEER>>, hStream: Stream); // the struct may name host memory
     /// Many copies in one call, in stream order but in no order among themselves.
-    #[since(13000)] deny fn cuMemcpyBatchAsync_v2 | cuMemcpyBatchAsync_v2_ptsz (
+    #[since(13000)] hand fn cuMemcpyBatchAsync_v2 | cuMemcpyBatchAsync_v2_ptsz ( // each copy for itself
         dsts: In<DevPtr>[count], srcs: In<DevPtr>[count], sizes: In<usize>[count], count: usize,
         attrs: In<Struct<CUmemcpyAttributes>>[numAttrs], attrsIdxs: In<usize>[numAttrs], numAttrs: usize, hStream: Stream,
     );
     /// Many copies in one call, in stream order but in no order among themselves, as before CUDA 13.0.
-    #[since(12080)] deny fn cuMemcpyBatchAsync | cuMemcpyBatchAsync_ptsz (
+    #[since(12080)] hand fn cuMemcpyBatchAsync | cuMemcpyBatchAsync_ptsz ( // each copy for itself
         dsts: In<DevPtr>[count], srcs: In<DevPtr>[count], sizes: In<usize>[count], count: usize,
         attrs: In<Struct<CUmemcpyAttributes>>[numAttrs], attrsIdxs: In<usize>[numAttrs], numAttrs: usize, failIdx: Out<usize>,
         hStream: Stream,
     );
     /// Many copies of boxes in one call, in no order among themselves.
-    #[since(13000)] deny fn cuMemcpy3DBatchAsync_v2 | cuMemcpy3DBatchAsync_v2_ptsz (
+    #[since(13000)] hand fn cuMemcpy3DBatchAsync_v2 | cuMemcpy3DBatchAsync_v2_ptsz ( // each copy for itself
         numOps: usize, opList: In<Struct<CUDA_MEMCPY3D_BATCH_OP>>[numOps], flags: u64, hStream: Stream,
     );
     /// Many copies of boxes in one call, in no order among themselves, as before CUDA 13.0.
-    #[since(12080)] deny fn cuMemcpy3DBatchAsync | cuMemcpy3DBatchAsync_ptsz (
+    #[since(12080)] hand fn cuMemcpy3DBatchAsync | cuMemcpy3DBatchAsync_ptsz ( // each copy for itself
         numOps: usize, opList: In<Struct<CUDA_MEMCPY3D_BATCH_OP>>[numOps], failIdx: Out<usize>, flags: u64, hStream: Stream,
     );
     /// One copy with the attributes that a batch's have.

@@ -54,6 +54,8 @@ pub fn context_gone(executor: &mut Executor, call: &Call) -> Result<Reply, Refus
     let Some(gone) = executor.contexts.remove(&context) else {
         return Err(Refusal::NoContext { id: context });
     };
+    executor.awaited.context_gone(context);
+    executor.nothing_settles_in(gone.raw);
     executor.arena().context_gone(context);
     executor.count_memory();
     // SAFETY: a context that this session made and that nothing refers to any more. A reset also frees what another

@@ -3,18 +3,22 @@
 
 use crate::executor::{Call, Executor, Reply};
 use crate::refusal::Refusal;
-use crate::staging::Piece;
+use crate::staging::{PIECES_MAX, PIECES_USUAL, Piece};
 use crate::waiters::wait_for;
 use farwarp_protocol::call::{Across, CopyOnDevice, CopyToDevice, CopyToHost};
 use farwarp_protocol::codec::{decode, decode_prefix};
 use farwarp_protocol::error::Code;
 use farwarp_protocol::limits::PIECE_BYTES;
+use std::time::{Duration, Instant};
 
 /// Up to here the driver takes the bytes before it returns, whatever the stream is doing.
 const TAKEN_AT_ONCE_BYTES: usize = 64 << 10;
 
+/// A piece of a copy is through in far less, if its stream moves at all.
+const PATIENCE: Duration = Duration::from_millis(5);
+
 pub fn copy_to_device(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
-    let (CopyToDevice { destination, stream }, header) = decode_prefix(call.body)?;
+    let (CopyToDevice { destination, stream, settled }, header) = decode_prefix(call.body)?;
     let bytes = piece(&call.body[header..])?;
     executor.ranges.check(destination, bytes.len() as u64)?;
     let stream = executor.stream(call, stream)?;
@@ -24,6 +28,9 @@ pub fn copy_to_device(executor: &mut Executor, call: &Call) -> Result<Reply, Ref
         let outcome = unsafe {
             executor.driver.cuMemcpyHtoDAsync_v2(destination, bytes.as_ptr().cast(), bytes.len(), stream)
         };
+        if settled {
+            executor.settles(stream);
+        }
         return Ok(outcome.into());
     }
     let mut piece = match staging(executor, call, stream)? {
@@ -37,6 +44,9 @@ pub fn copy_to_device(executor: &mut Executor, call: &Call) -> Result<Reply, Ref
             .and_then(|()| executor.mark(stream));
     match outcome {
         Ok(event) => {
+            if settled {
+                executor.settles(stream);
+            }
             executor.after(call.asker.context, vec![event], Box::new(move |_| drop(piece)))?;
             Ok(Reply::DONE)
         }
@@ -65,8 +75,10 @@ pub fn copy_to_host(executor: &mut Executor, call: &Call) -> Result<Reply, Refus
         Err(code) => return Ok(Reply::Now(code, Vec::new())),
     };
     let (outlet, printed, asker) = (executor.outlet.clone(), executor.printed.clone(), call.asker);
+    let lines = executor.lines.clone();
     let then = move |code| match code {
         0 => {
+            lines.settle();
             let printed = printed.take();
             let bytes = &piece.bytes()[..bytes as usize];
             outlet.answer_parts(asker, 0, &[bytes, &printed]);
@@ -109,20 +121,25 @@ pub fn piece(bytes: &[u8]) -> Result<&[u8], Refusal> {
     }
 }
 
-/// A piece of pinned memory. When all are under way, the stream's own work is waited for: the pieces that it uses come free then.
+/// A piece of pinned memory. When all that are usual are under way, one is waited for; the stream may be held up by something that is still to come
+/// off the log, so not for long. Only when there are far too many is the stream's own work waited for: the pieces that it uses come free then.
 pub fn staging(executor: &mut Executor, call: &Call, stream: u64) -> Result<Result<Piece, Code>, Refusal> {
+    let began = Instant::now();
     loop {
         let context = executor.context(call.asker.context)?;
         let raw = context.raw;
-        match context.staging.take() {
+        let patient = began.elapsed() < PATIENCE;
+        match context.staging.take(if patient { PIECES_USUAL } else { PIECES_MAX }) {
             Ok(Some(piece)) => return Ok(Ok(piece)),
             Err(code) => return Ok(Err(code)),
             Ok(None) => {}
         }
-        match executor.mark(stream) {
-            Ok(event) => wait_for(executor.driver, raw, &[event]),
-            Err(code) => return Ok(Err(code)),
-        };
+        if !patient {
+            match executor.mark(stream) {
+                Ok(event) => wait_for(executor.driver, raw, &[event]),
+                Err(code) => return Ok(Err(code)),
+            };
+        }
         // The waiters that hold the pieces run on other threads.
         std::thread::yield_now();
     }

@@ -16,7 +16,7 @@ const MEMORY_HOST: u32 = 1;
 const MEMORY_DEVICE: u32 = 2;
 
 pub fn box_to_device(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
-    let (BoxToDevice { destination, shape, stream }, header) = decode_prefix(call.body)?;
+    let (BoxToDevice { destination, shape, stream, settled }, header) = decode_prefix(call.body)?;
     let bytes = piece(&call.body[header..])?;
     let said = piece_bytes(shape)?;
     if said != bytes.len() {
@@ -36,6 +36,9 @@ pub fn box_to_device(executor: &mut Executor, call: &Call) -> Result<Reply, Refu
         unsafe { executor.driver.cuMemcpy3DAsync_v2(&copy, stream) }.and_then(|()| executor.mark(stream));
     match outcome {
         Ok(event) => {
+            if settled {
+                executor.settles(stream);
+            }
             executor.after(call.asker.context, vec![event], Box::new(move |_| drop(piece)))?;
             Ok(Reply::DONE)
         }
@@ -62,8 +65,10 @@ pub fn box_to_host(executor: &mut Executor, call: &Call) -> Result<Reply, Refusa
         Err(code) => return Ok(Reply::Now(code, Vec::new())),
     };
     let (outlet, printed, asker) = (executor.outlet.clone(), executor.printed.clone(), call.asker);
+    let lines = executor.lines.clone();
     let then = move |code| match code {
         0 => {
+            lines.settle();
             let printed = printed.take();
             outlet.answer_parts(asker, 0, &[&piece.bytes()[..bytes], &printed]);
         }
@@ -105,18 +110,18 @@ fn piece_bytes(shape: Shape) -> Result<usize, Refusal> {
 }
 
 /// From its first byte to its last a box lies in one live range, and its rows do not run into each other.
-fn check(executor: &Executor, block: Block, shape: Shape) -> Result<(), Refusal> {
+pub fn check(executor: &Executor, block: Block, shape: Shape) -> Result<(), Refusal> {
     let apart = (shape.height == 1 && shape.depth == 1) || block.pitch >= shape.width;
     let apart = apart && (shape.depth == 1 || block.rows >= shape.height);
     let bytes = block.span(shape).filter(|_| apart).ok_or(Refusal::BadBox { shape })?;
     executor.ranges.check(block.start, bytes)
 }
 
-fn memcpy(source: Side3D, destination: Side3D, shape: Shape) -> Memcpy3D {
+pub fn memcpy(source: Side3D, destination: Side3D, shape: Shape) -> Memcpy3D {
     Memcpy3D { source, destination, width_bytes: shape.width, height: shape.height, depth: shape.depth }
 }
 
-fn device(block: Block) -> Side3D {
+pub fn device(block: Block) -> Side3D {
     Side3D {
         memory_type: MEMORY_DEVICE,
         device: block.start,
@@ -126,7 +131,7 @@ fn device(block: Block) -> Side3D {
     }
 }
 
-fn host(address: *mut c_void, shape: Shape) -> Side3D {
+pub fn host(address: *mut c_void, shape: Shape) -> Side3D {
     Side3D { memory_type: MEMORY_HOST, host: address, pitch: shape.width, height: shape.height, ..NOWHERE }
 }
 

@@ -28,7 +28,7 @@ pub fn synchronize_event(executor: &mut Executor, call: &Call) -> Result<Reply, 
     let raw = executor.objects.get(decode(call.body)?, ObjectKind::Event)?;
     executor.enter(call)?;
     let (outlet, printed, asker) = (executor.outlet.clone(), executor.printed.clone(), call.asker);
-    let driver = executor.driver;
+    let (driver, lines) = (executor.driver, executor.lines.clone());
     // SAFETY: a live event of this session's.
     match unsafe { driver.cuEventQuery(raw) } {
         Ok(()) => Ok(Reply::Now(0, printed.take())),
@@ -36,6 +36,7 @@ pub fn synchronize_event(executor: &mut Executor, call: &Call) -> Result<Reply, 
             let then = move |_| {
                 // SAFETY: as above. The client may destroy it meanwhile, which the driver allows.
                 let code = unsafe { driver.cuEventSynchronize(raw) }.err().unwrap_or(0);
+                lines.settle();
                 outlet.answer(asker, code, &printed.take());
             };
             executor.after_nothing(call.asker.context, Box::new(then))?;

@@ -50,7 +50,7 @@ impl Latches {
         Ok((std::ptr::from_ref(word) as u64, word.load(Ordering::Relaxed).wrapping_add(1)))
     }
 
-    fn open(&mut self, token: u64) -> Option<()> {
+    pub fn open(&mut self, token: u64) -> Option<()> {
         let (context, index) = self.closed.remove(&token)?;
         let words = self.of_context.get_mut(&context)?;
         words.word(index).fetch_add(1, Ordering::Release);
@@ -91,25 +91,35 @@ pub fn host_call(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal>
     let HostCall { stream, token } = decode(call.body)?;
     let stream = executor.stream(call, stream)?;
     executor.enter(call)?;
+    Ok(latch(executor, call, stream, token)?.into())
+}
+
+/// Stops a stream until the token's latch is opened, and tells the client when the stream has come there. The context is current.
+pub fn latch(
+    executor: &mut Executor,
+    call: &Call,
+    stream: u64,
+    token: u64,
+) -> Result<Result<(), Code>, Refusal> {
     let context = call.asker.context;
     let driver = executor.driver;
     let reached = match executor.mark(stream) {
         Ok(event) => event,
-        Err(code) => return Ok(Reply::Now(code, Vec::new())),
+        Err(code) => return Ok(Err(code)),
     };
     let closed = executor.latches.close(driver, context, token);
     // SAFETY: the word lives as long as the context.
     let outcome =
         closed.and_then(|(word, open)| unsafe { driver.cuStreamWaitValue32_v2(stream, word, open, REACHES) });
     if outcome.is_ok() {
-        let outlet = executor.outlet.clone();
-        executor.after(
-            context,
-            vec![reached],
-            Box::new(move |_| outlet.notice(NOTICE_HOST_CALL, &encode(&token))),
-        )?;
+        let (outlet, lines) = (executor.outlet.clone(), executor.lines.clone());
+        let then = move |_| {
+            lines.settle();
+            outlet.notice(NOTICE_HOST_CALL, &encode(&token));
+        };
+        executor.in_line(context, stream, reached, false, Box::new(then))?;
     }
-    Ok(outcome.into())
+    Ok(outcome)
 }
 
 pub fn host_call_done(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {

@@ -3,6 +3,7 @@
 mod context;
 mod copy;
 mod copy_box;
+mod copy_later;
 mod event;
 mod graph;
 mod graph_build;
@@ -22,6 +23,7 @@ mod virtual_memory;
 pub use context::*;
 pub use copy::*;
 pub use copy_box::*;
+pub use copy_later::*;
 pub use event::*;
 pub use graph::*;
 pub use host_call::*;

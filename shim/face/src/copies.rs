@@ -86,6 +86,52 @@ pub struct Memcpy3D {
     pub depth: u64,
 }
 
+/// One side of `CUDA_MEMCPY3D_BATCH_OP`: a pointer with its row length and layer height, or an array and where in it.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct Operand3D {
+    pub kind: u32,
+    pub pointer: u64,
+    pub row_bytes: u64,
+    pub layer_rows: u64,
+    pub room: u64,
+}
+
+/// `CUDA_MEMCPY3D_BATCH_OP`.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct BatchOp3D {
+    pub from: Operand3D,
+    pub to: Operand3D,
+    pub extent: [u64; 3],
+    pub access_order: u32,
+    pub flags: u32,
+}
+
+impl BatchOp3D {
+    /// None where it cannot be reckoned, is empty, or is between arrays, of which batches know none yet.
+    pub fn read(&self) -> Option<BoxCopy> {
+        let [width, height, depth] = self.extent;
+        let shape = Shape { width, height, depth };
+        if shape.is_empty() {
+            return None;
+        }
+        Some(BoxCopy { to: self.to.read(shape)?, from: self.from.read(shape)?, shape })
+    }
+}
+
+impl Operand3D {
+    fn read(&self, shape: Shape) -> Option<Place> {
+        const POINTER: u32 = 1;
+        let Operand3D { kind, pointer, row_bytes, layer_rows, .. } = *self;
+        let or = |said: u64, least: u64| if said == 0 { least } else { said };
+        let block =
+            Block { start: pointer, pitch: or(row_bytes, shape.width), rows: or(layer_rows, shape.height) };
+        let apart = block.pitch >= shape.width && block.rows >= shape.height;
+        (kind == POINTER && apart).then_some(Place::Memory { side: Side::Unified, block })
+    }
+}
+
 impl Place {
     pub fn linear(side: Side, start: u64) -> Place {
         Place::Memory { side, block: Block::linear(start) }

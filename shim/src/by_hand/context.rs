@@ -5,6 +5,7 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 #![allow(non_snake_case, clippy::missing_safety_doc)]
 
+use super::host_call;
 use crate::call::in_context;
 use crate::here::{check_flags, give};
 use crate::output;
@@ -203,6 +204,10 @@ fn make(shim: &Shim, new: ContextNew) -> Result<(), Code> {
 /// Everything in the context dies with it, on both sides. The face hears of it last: its destructors may call CUDA, and must
 /// find the context gone.
 fn unmake(shim: &Shim, context: Id) -> Result<(), Code> {
+    if !host_call::is_idle() {
+        // The server destroys it between two calls, so what streams still wait for from here has to come before.
+        let _ = shim.remote.ask(SYNCHRONIZE_CONTEXT, &[&encode(&context)]);
+    }
     let answer = shim.remote.ask(CONTEXT_GONE, &[&encode(&ContextGone { context })]);
     shim.contexts().deactivate(context);
     super::graph::context_gone(context);

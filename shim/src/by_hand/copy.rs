@@ -7,6 +7,7 @@
 
 use crate::state::Shim;
 use crate::threads;
+use crate::transfer::Pace::{self, Asynchronous, Synchronous};
 use crate::transfer::Transfer;
 use cudarc::driver::sys::{CUDA_MEMCPY2D, CUDA_MEMCPY3D, CUDA_MEMCPY3D_PEER};
 use farwarp_face::copies::Side::{self, Device, Host, Unified};
@@ -17,7 +18,7 @@ use farwarp_protocol::param::{STREAM_NULL, STREAM_PER_THREAD};
 use std::ffi::c_void;
 
 pub unsafe fn cuMemcpyHtoD_v2(to: u64, from: *const c_void, bytes: usize) -> Result<(), Code> {
-    linear((to, Device), (from as u64, Host), bytes, STREAM_NULL)
+    linear((to, Device), (from as u64, Host), bytes, STREAM_NULL, Synchronous)
 }
 
 pub unsafe fn cuMemcpyHtoDAsync_v2(
@@ -26,11 +27,11 @@ pub unsafe fn cuMemcpyHtoDAsync_v2(
     bytes: usize,
     stream: u64,
 ) -> Result<(), Code> {
-    linear((to, Device), (from as u64, Host), bytes, stream)
+    linear((to, Device), (from as u64, Host), bytes, stream, Asynchronous)
 }
 
 pub unsafe fn cuMemcpyDtoH_v2(to: *mut c_void, from: u64, bytes: usize) -> Result<(), Code> {
-    linear((to as u64, Host), (from, Device), bytes, STREAM_NULL)
+    linear((to as u64, Host), (from, Device), bytes, STREAM_NULL, Synchronous)
 }
 
 pub unsafe fn cuMemcpyDtoHAsync_v2(
@@ -39,23 +40,23 @@ pub unsafe fn cuMemcpyDtoHAsync_v2(
     bytes: usize,
     stream: u64,
 ) -> Result<(), Code> {
-    linear((to as u64, Host), (from, Device), bytes, stream)
+    linear((to as u64, Host), (from, Device), bytes, stream, Asynchronous)
 }
 
 pub unsafe fn cuMemcpyDtoD_v2(to: u64, from: u64, bytes: usize) -> Result<(), Code> {
-    linear((to, Device), (from, Device), bytes, STREAM_NULL)
+    linear((to, Device), (from, Device), bytes, STREAM_NULL, Synchronous)
 }
 
 pub unsafe fn cuMemcpyDtoDAsync_v2(to: u64, from: u64, bytes: usize, stream: u64) -> Result<(), Code> {
-    linear((to, Device), (from, Device), bytes, stream)
+    linear((to, Device), (from, Device), bytes, stream, Asynchronous)
 }
 
 pub unsafe fn cuMemcpy(to: u64, from: u64, bytes: usize) -> Result<(), Code> {
-    linear((to, Unified), (from, Unified), bytes, STREAM_NULL)
+    linear((to, Unified), (from, Unified), bytes, STREAM_NULL, Synchronous)
 }
 
 pub unsafe fn cuMemcpyAsync(to: u64, from: u64, bytes: usize, stream: u64) -> Result<(), Code> {
-    linear((to, Unified), (from, Unified), bytes, stream)
+    linear((to, Unified), (from, Unified), bytes, stream, Asynchronous)
 }
 
 pub unsafe fn cuMemcpyPeer(
@@ -65,7 +66,8 @@ pub unsafe fn cuMemcpyPeer(
     from_context: u64,
     bytes: usize,
 ) -> Result<(), Code> {
-    unsafe { cuMemcpyPeerAsync(to, to_context, from, from_context, bytes, STREAM_NULL) }
+    let copy = BoxCopy::linear(to, Device, from, Device, bytes as u64);
+    Transfer::between([to_context, from_context], copy, STREAM_NULL, Synchronous)?.issue()
 }
 
 pub unsafe fn cuMemcpyPeerAsync(
@@ -77,43 +79,55 @@ pub unsafe fn cuMemcpyPeerAsync(
     stream: u64,
 ) -> Result<(), Code> {
     let copy = BoxCopy::linear(to, Device, from, Device, bytes as u64);
-    Transfer::between([to_context, from_context], copy, stream)?.issue()
+    Transfer::between([to_context, from_context], copy, stream, Asynchronous)?.issue()
 }
 
-fn linear(to: (u64, Side), from: (u64, Side), bytes: usize, stream: u64) -> Result<(), Code> {
-    Transfer::new(BoxCopy::linear(to.0, to.1, from.0, from.1, bytes as u64), stream)?.issue()
+fn linear(to: (u64, Side), from: (u64, Side), bytes: usize, stream: u64, pace: Pace) -> Result<(), Code> {
+    Transfer::new(BoxCopy::linear(to.0, to.1, from.0, from.1, bytes as u64), stream, pace)?.issue()
 }
 
 pub unsafe fn cuMemcpy2D_v2(copy: *const CUDA_MEMCPY2D) -> Result<(), Code> {
-    unsafe { cuMemcpy2DAsync_v2(copy, STREAM_NULL) }
+    unsafe { rectangle(copy, STREAM_NULL, Synchronous) }
 }
 
 pub unsafe fn cuMemcpy2DUnaligned_v2(copy: *const CUDA_MEMCPY2D) -> Result<(), Code> {
-    unsafe { cuMemcpy2DAsync_v2(copy, STREAM_NULL) }
+    unsafe { rectangle(copy, STREAM_NULL, Synchronous) }
 }
 
 pub unsafe fn cuMemcpy2DAsync_v2(copy: *const CUDA_MEMCPY2D, stream: u64) -> Result<(), Code> {
+    unsafe { rectangle(copy, stream, Asynchronous) }
+}
+
+unsafe fn rectangle(copy: *const CUDA_MEMCPY2D, stream: u64, pace: Pace) -> Result<(), Code> {
     let copy: Memcpy2D = unsafe { mirrored(copy)? };
-    Transfer::new(copy.read().ok_or(CUDA_ERROR_INVALID_VALUE)?, stream)?.issue()
+    Transfer::new(copy.read().ok_or(CUDA_ERROR_INVALID_VALUE)?, stream, pace)?.issue()
 }
 
 pub unsafe fn cuMemcpy3D_v2(copy: *const CUDA_MEMCPY3D) -> Result<(), Code> {
-    unsafe { cuMemcpy3DAsync_v2(copy, STREAM_NULL) }
+    unsafe { solid(copy, STREAM_NULL, Synchronous) }
 }
 
 pub unsafe fn cuMemcpy3DAsync_v2(copy: *const CUDA_MEMCPY3D, stream: u64) -> Result<(), Code> {
+    unsafe { solid(copy, stream, Asynchronous) }
+}
+
+unsafe fn solid(copy: *const CUDA_MEMCPY3D, stream: u64, pace: Pace) -> Result<(), Code> {
     let copy: Memcpy3D = unsafe { mirrored(copy)? };
-    Transfer::new(copy.read().ok_or(CUDA_ERROR_INVALID_VALUE)?, stream)?.issue()
+    Transfer::new(copy.read().ok_or(CUDA_ERROR_INVALID_VALUE)?, stream, pace)?.issue()
 }
 
 pub unsafe fn cuMemcpy3DPeer(copy: *const CUDA_MEMCPY3D_PEER) -> Result<(), Code> {
-    unsafe { cuMemcpy3DPeerAsync(copy, STREAM_NULL) }
+    unsafe { solid_between(copy, STREAM_NULL, Synchronous) }
 }
 
 pub unsafe fn cuMemcpy3DPeerAsync(copy: *const CUDA_MEMCPY3D_PEER, stream: u64) -> Result<(), Code> {
+    unsafe { solid_between(copy, stream, Asynchronous) }
+}
+
+unsafe fn solid_between(copy: *const CUDA_MEMCPY3D_PEER, stream: u64, pace: Pace) -> Result<(), Code> {
     let copy: Memcpy3D = unsafe { mirrored(copy)? };
     let contexts = [copy.to.context, copy.from.context];
-    Transfer::between(contexts, copy.read().ok_or(CUDA_ERROR_INVALID_VALUE)?, stream)?.issue()
+    Transfer::between(contexts, copy.read().ok_or(CUDA_ERROR_INVALID_VALUE)?, stream, pace)?.issue()
 }
 
 /// The stream that is meant, if it exists.

@@ -8,7 +8,7 @@
 use super::graph::as_launch;
 use crate::exports;
 use crate::state::Shim;
-use crate::transfer::Transfer;
+use crate::transfer::{Pace, Transfer};
 use farwarp_face::copies::{self, BoxCopy, Place};
 use farwarp_protocol::boxes::{Block, Shape};
 use farwarp_protocol::call::{LAUNCH, SYNCHRONIZE_STREAM};
@@ -129,7 +129,7 @@ impl Issue<'_> {
         let [width, height, depth] = copy.shape;
         let shape = Shape { width, height, depth };
         let copy = BoxCopy { to: place(&copy.to), from: place(&copy.from), shape };
-        Transfer::new(copy, self.stream)?.issue()
+        Transfer::new(copy, self.stream, Pace::Asynchronous)?.issue()
     }
 
     fn fill(&self, fill: &Fill) -> Result<(), Code> {

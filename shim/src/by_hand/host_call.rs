@@ -8,13 +8,15 @@
 use super::copy::checked;
 use crate::call::in_context_hearing;
 use crate::state::{Shim, shim};
-use farwarp_protocol::call::{HOST_CALL, HOST_CALL_DONE, HostCall};
+use crate::transfer::Deferred;
+use farwarp_protocol::call::{HOST_CALL, HOST_CALL_DONE, HostCall, Range};
 use farwarp_protocol::codec::encode;
 use farwarp_protocol::error::{CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_OUT_OF_MEMORY, CUDA_SUCCESS, Code};
 use farwarp_protocol::limits::HOST_CALLS_MAX;
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 enum Function {
     /// cuLaunchHostFunc.
@@ -23,6 +25,8 @@ enum Function {
     WithStatus(unsafe extern "C" fn(u64, u32, *mut c_void), u64),
     /// Our own.
     Ours(Box<dyn FnOnce() + Send>),
+    /// None of the program's: a copy whose bytes are wanted now.
+    Copy(Deferred),
 }
 
 struct Queued {
@@ -87,21 +91,58 @@ pub fn finally(shim: &Shim, stream: u64, function: Box<dyn FnOnce() + Send>) {
     }
 }
 
+/// Held while the bytes of a deferred copy are taken: between its leaving the queue and their being in the log.
+static SENDING: Mutex<()> = Mutex::new(());
+/// Functions of the host that are queued or running.
+static UNFINISHED: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether a function of the host may still change what a copy would read.
+pub fn are_unfinished() -> bool {
+    UNFINISHED.load(Ordering::Acquire) > 0
+}
+
 fn enqueue(shim: &Shim, stream: u64, queued: Queued) -> Result<(), Code> {
     let stream = checked(shim, stream)?;
-    let token = {
-        let mut queue = QUEUE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let (next, waiting) = queue.get_or_insert_with(Default::default);
-        if waiting.len() >= HOST_CALLS_MAX {
-            return Err(CUDA_ERROR_OUT_OF_MEMORY);
-        }
-        *next += 1;
-        waiting.insert(*next, queued);
-        *next
-    };
-    shim.remote.tell(HOST_CALL, &[&encode(&HostCall { stream, token })]).inspect_err(|_| {
-        take(token);
+    UNFINISHED.fetch_add(1, Ordering::AcqRel);
+    let told = queue(queued).and_then(|token| {
+        let told = shim.remote.tell(HOST_CALL, &[&encode(&HostCall { stream, token })]);
+        told.inspect_err(|_| drop(take(token)))
+    });
+    told.inspect_err(|_| {
+        UNFINISHED.fetch_sub(1, Ordering::AcqRel);
     })
+}
+
+/// Whether no stream waits for anything from here.
+pub fn is_idle() -> bool {
+    let queue = QUEUE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    !are_unfinished() && queue.as_ref().is_none_or(|(_, waiting)| waiting.is_empty())
+}
+
+/// Has a copy's bytes taken when its stream gets there. `issue` puts the copy into the log, under this token.
+pub fn defer(copy: Deferred, issue: impl FnOnce(u64) -> Result<(), Code>) -> Result<(), Code> {
+    let token = queue(Queued { function: Function::Copy(copy), data: std::ptr::null_mut() })?;
+    issue(token).inspect_err(|_| drop(take(token)))
+}
+
+/// Whether a copy that is under way has yet to read there.
+pub fn reads_later(range: Range) -> bool {
+    let _sending = SENDING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let queue = QUEUE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    queue.as_ref().is_some_and(|(_, waiting)| {
+        waiting.values().any(|queued| matches!(&queued.function, Function::Copy(copy) if copy.reads(range)))
+    })
+}
+
+fn queue(queued: Queued) -> Result<u64, Code> {
+    let mut queue = QUEUE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let (next, waiting) = queue.get_or_insert_with(Default::default);
+    if waiting.len() >= HOST_CALLS_MAX {
+        return Err(CUDA_ERROR_OUT_OF_MEMORY);
+    }
+    *next += 1;
+    waiting.insert(*next, queued);
+    Ok(*next)
 }
 
 fn take(token: u64) -> Option<Queued> {
@@ -111,16 +152,22 @@ fn take(token: u64) -> Option<Queued> {
 
 /// It is the turn of the function that `token` stands for; a token that is not ours runs nothing.
 pub fn run(token: u64) {
+    let Ok(shim) = shim() else { return };
+    let sending = SENDING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let Some(queued) = take(token) else { return };
+    if let Function::Copy(copy) = queued.function {
+        return copy.send(shim, token);
+    }
+    drop(sending);
     // SAFETY: the program gave function and data for exactly this call, which happens once.
     unsafe {
         match queued.function {
             Function::Plain(function) => function(queued.data),
             Function::WithStatus(function, stream) => function(stream, CUDA_SUCCESS as u32, queued.data),
             Function::Ours(function) => function(),
+            Function::Copy(_) => {}
         }
     }
-    if let Ok(shim) = shim() {
-        let _ = shim.remote.tell(HOST_CALL_DONE, &[&encode(&token)]);
-    }
+    let _ = shim.remote.tell(HOST_CALL_DONE, &[&encode(&token)]);
+    UNFINISHED.fetch_sub(1, Ordering::AcqRel);
 }

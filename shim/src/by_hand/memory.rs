@@ -9,7 +9,7 @@ use crate::call::in_context_hearing;
 use crate::here::give;
 use crate::memory::{MemoryKind, map_host, page_bytes, unmap_host};
 use crate::state::Shim;
-use farwarp_protocol::call::{ALLOCATE, Allocate, FENCE, FREE, Range, op};
+use farwarp_protocol::call::{ALLOCATE, Allocate, FENCE, FREE, Range, SYNCHRONIZE_CONTEXT, op};
 use farwarp_protocol::codec::encode;
 use farwarp_protocol::error::{
     CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED, CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED,
@@ -219,11 +219,21 @@ pub unsafe fn cuMemFreeHost(address: *mut c_void) -> Result<(), Code> {
     if address.is_null() {
         return Ok(());
     }
-    let freed = shim
-        .memory()
-        .remove(address as u64, |kind| matches!(kind, MemoryKind::Host { registered: false, .. }))?;
+    let is_ours = |kind| matches!(kind, MemoryKind::Host { registered: false, .. });
+    finish_copies(shim, address as u64);
+    let freed = shim.memory().remove(address as u64, is_ours)?;
     unmap_host(freed.range);
     Ok(())
+}
+
+/// Copies that are under way still read or write page-locked memory that is about to go: the GPU is waited for, as the driver does.
+fn finish_copies(shim: &Shim, address: u64) {
+    let found = shim.memory().find(address).map(|found| (found.range, found.context));
+    let Some((range, context)) = found else { return };
+    if shim.remote.lands_in(range) || super::host_call::reads_later(range) {
+        // A context that cannot be waited for copies nothing more; the next call hears why.
+        let _ = shim.remote.ask(SYNCHRONIZE_CONTEXT, &[&encode(&context)]);
+    }
 }
 
 pub unsafe fn cuMemHostRegister_v2(address: *mut c_void, bytes: usize, flags: u32) -> Result<(), Code> {
@@ -252,6 +262,7 @@ pub unsafe fn cuMemHostRegister(address: *mut c_void, bytes: usize, flags: u32) 
 pub unsafe fn cuMemHostUnregister(address: *mut c_void) -> Result<(), Code> {
     let (shim, _) = in_context_hearing()?;
     let is_registered = |kind| matches!(kind, MemoryKind::Host { registered: true, .. });
+    finish_copies(shim, address as u64);
     let removed = shim.memory().remove(address as u64, is_registered);
     removed.map(drop).map_err(|_| CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED)
 }

@@ -4,6 +4,7 @@
 mod batch;
 mod context;
 mod copy;
+mod copy_batch;
 mod event;
 pub mod graph;
 mod graph_steps;
@@ -23,6 +24,7 @@ mod virtual_memory;
 pub use batch::*;
 pub use context::*;
 pub use copy::*;
+pub use copy_batch::*;
 pub use event::*;
 pub use graph::*;
 pub use host_call::{cuLaunchHostFunc, cuLaunchHostFunc_v2, cuStreamAddCallback};

@@ -3,6 +3,11 @@
 use crate::{well_on_both_roads, well_with_devices};
 
 #[test]
+fn host_memory_is_read_and_written_when_cuda_says() {
+    well_with_devices(2, "host_memory", &[]);
+}
+
+#[test]
 fn copies_and_sets_of_every_width_and_size_arrive_whole() {
     well_on_both_roads("copies", &[]);
 }

@@ -7,10 +7,9 @@ use farwarp_face::copies::{BoxCopy, Place as CopyPlace, Side};
 use farwarp_face::*;
 use farwarp_protocol::boxes::{Block, Shape};
 
-use crate::driver::context::Context;
 use crate::driver::edge::{Result, bytes_at};
 use crate::driver::job::Action;
-use crate::driver::ranges::Viewer;
+use crate::driver::ranges::{Access, Range};
 use crate::driver::stream::Place;
 use crate::driver::{pages, ranges, transfer};
 
@@ -24,8 +23,6 @@ pub struct Copy {
     pub from: Block,
     pub from_side: Side,
     pub shape: Shape,
-    /// Between devices: the rights of one context do not count.
-    pub everywhere: bool,
 }
 
 /// Whether a call returns before the bytes have moved.
@@ -56,19 +53,12 @@ impl Copy {
         else {
             return Err(CUDA_ERROR_NOT_SUPPORTED);
         };
-        Ok(Copy { to, to_side, from, from_side, shape: asked.shape, everywhere: false })
+        Ok(Copy { to, to_side, from, from_side, shape: asked.shape })
     }
 
     pub fn linear(to: u64, to_side: Side, from: u64, from_side: Side, bytes: u64) -> Copy {
         let shape = Shape::linear(bytes);
-        Copy {
-            to: Block::linear(to),
-            to_side,
-            from: Block::linear(from),
-            from_side,
-            shape,
-            everywhere: false,
-        }
+        Copy { to: Block::linear(to), to_side, from: Block::linear(from), from_side, shape }
     }
 
     /// Does the copy in its turn.
@@ -76,23 +66,21 @@ impl Copy {
         if self.shape.is_empty() {
             return Ok(());
         }
-        let (to, from) = self.check(&place.context)?;
+        let (to, from) = self.check()?;
         let both_on_device = to == Found::Device && from == Found::Device;
         if to == Found::Pageable || (pace == Pace::Synchronous && !both_on_device) || self.wants_sync() {
-            return place.do_now(|| self.run(&place.context));
+            return place.do_now(|| self.run());
         }
         if from == Found::Pageable {
             return self.issue_staged(place);
         }
-        let context = place.context.clone();
-        place.add(Vec::new(), Action::Copy(Box::new(move || self.run(&context))));
+        place.add(Vec::new(), Action::Copy(Box::new(move || self.run())));
         Ok(())
     }
 
     /// The copy as a job's action: both sides are looked at, read and written when its turn comes.
-    pub fn action(self, context: &Arc<Context>) -> Action {
-        let context = context.clone();
-        let run = move || if self.shape.is_empty() { Ok(()) } else { self.run(&context) };
+    pub fn action(self) -> Action {
+        let run = move || if self.shape.is_empty() { Ok(()) } else { self.run() };
         Action::Copy(Box::new(run))
     }
 
@@ -100,13 +88,12 @@ impl Copy {
     fn issue_staged(self, place: &Place) -> Result {
         let bytes = self.from.span(self.shape).ok_or(CUDA_ERROR_INVALID_VALUE)?;
         if bytes > STAGED_BYTES {
-            return place.do_now(|| self.run(&place.context));
+            return place.do_now(|| self.run());
         }
         let staged = bytes_at(self.from.start, bytes as usize);
-        let context = place.context.clone();
         let write = move || {
             let from = Block { start: staged.as_ptr().expose_provenance() as u64, ..self.from };
-            if self.reaches_target(&context) {
+            if self.reaches_target() {
                 Copy { from, ..self }.rows();
                 Ok(())
             } else {
@@ -118,8 +105,8 @@ impl Copy {
     }
 
     /// Moves the bytes, if they are still there: memory may have been freed since the call.
-    fn run(self, context: &Context) -> Result {
-        self.check(context).map_err(|_| CUDA_ERROR_ILLEGAL_ADDRESS)?;
+    fn run(self) -> Result {
+        self.check().map_err(|_| CUDA_ERROR_ILLEGAL_ADDRESS)?;
         self.rows();
         Ok(())
     }
@@ -133,20 +120,14 @@ impl Copy {
         }
     }
 
-    fn check(&self, context: &Context) -> Result<(Found, Found)> {
-        let viewer = self.viewer(context);
-        let to = look(viewer, &self.to, self.to_side, &self.shape, true)?;
-        let from = look(viewer, &self.from, self.from_side, &self.shape, false)?;
+    fn check(&self) -> Result<(Found, Found)> {
+        let to = look(&self.to, self.to_side, &self.shape, true)?;
+        let from = look(&self.from, self.from_side, &self.shape, false)?;
         Ok((to, from))
     }
 
-    fn reaches_target(&self, context: &Context) -> bool {
-        look(self.viewer(context), &self.to, self.to_side, &self.shape, true).is_ok()
-    }
-
-    /// Whose rights count, if anyone's.
-    fn viewer<'a>(&self, context: &'a Context) -> Option<&'a Viewer> {
-        if self.everywhere { None } else { Some(&context.viewer) }
+    fn reaches_target(&self) -> bool {
+        look(&self.to, self.to_side, &self.shape, true).is_ok()
     }
 
     /// CU_POINTER_ATTRIBUTE_SYNC_MEMOPS of either side.
@@ -158,7 +139,7 @@ impl Copy {
 }
 
 /// What lies there, or that it may not be touched.
-fn look(viewer: Option<&Viewer>, block: &Block, side: Side, shape: &Shape, write: bool) -> Result<Found> {
+fn look(block: &Block, side: Side, shape: &Shape, write: bool) -> Result<Found> {
     let bytes = block.span(*shape).ok_or(CUDA_ERROR_INVALID_VALUE)?;
     match (ranges::find(block.start), side) {
         // A device pointer must be one: host memory that nobody has made known is not for the device.
@@ -173,18 +154,21 @@ fn look(viewer: Option<&Viewer>, block: &Block, side: Side, shape: &Shape, write
             let found = if pinned { Found::Pinned } else { Found::Pageable };
             if exists { Ok(found) } else { Err(CUDA_ERROR_INVALID_VALUE) }
         }
-        (Some(range), _) if reaches(viewer, block.start, bytes, write) => {
+        (Some(range), _) if reaches(block.start, bytes, write) => {
             Ok(if range.is_host() { Found::Pinned } else { Found::Device })
         }
         (Some(_), _) => Err(CUDA_ERROR_INVALID_VALUE),
     }
 }
 
-fn reaches(viewer: Option<&Viewer>, start: u64, bytes: u64, write: bool) -> bool {
-    match viewer {
-        Some(viewer) => viewer.reaches(start, bytes, write),
-        None => ranges::cover(start, bytes),
-    }
+/// A copy may reach the memory of every device, whatever contexts have let each other do; what is mapped, as far as its own device may.
+fn reaches(start: u64, bytes: u64, write: bool) -> bool {
+    let open = |range: &Arc<Range>| match range.access_of(range.device) {
+        Some(Access::ReadWrite) => true,
+        Some(Access::Read) => !write,
+        None => false,
+    };
+    ranges::cover(start, bytes) && ranges::within(start, bytes).iter().all(open)
 }
 
 /// Fills device memory with a value of `width` bytes: `count` in each of `height` rows.
@@ -207,19 +191,17 @@ impl Fill {
         if !self.to.is_multiple_of(self.width) || (self.height > 1 && self.pitch < shape.width) {
             return Err(CUDA_ERROR_INVALID_VALUE);
         }
-        place.add(Vec::new(), self.action(&place.context)?);
+        place.add(Vec::new(), self.action()?);
         Ok(())
     }
 
     /// The set as a job's action, if there is memory for it now.
-    pub fn action(self, context: &Arc<Context>) -> Result<Action> {
+    pub fn action(self) -> Result<Action> {
         let shape = self.shape().ok_or(CUDA_ERROR_INVALID_VALUE)?;
         let block = Block { start: self.to, pitch: self.pitch, rows: self.height };
-        look(Some(&context.viewer), &block, Side::Device, &shape, true)?;
-        let context = context.clone();
+        look(&block, Side::Device, &shape, true)?;
         let fill = move || {
-            look(Some(&context.viewer), &block, Side::Device, &shape, true)
-                .map_err(|_| CUDA_ERROR_ILLEGAL_ADDRESS)?;
+            look(&block, Side::Device, &shape, true).map_err(|_| CUDA_ERROR_ILLEGAL_ADDRESS)?;
             for row in 0..self.height {
                 transfer::fill(self.to + row * self.pitch, self.value, self.width, self.count);
             }

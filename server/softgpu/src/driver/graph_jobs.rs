@@ -115,7 +115,6 @@ fn as_copy(copy: &graph::Copy) -> Copy {
         from: block(&copy.from),
         from_side: side(&copy.from),
         shape: Shape { width, height, depth },
-        everywhere: false,
     }
 }
 
@@ -182,9 +181,9 @@ fn place_step(
             let action = launch::action(request, context, function, params.clone());
             Job::place(context, &ahead, action.unwrap_or_else(failing))
         }
-        Does::Copy(context, copy) => Job::place(context, &ahead, copy.action(context)),
+        Does::Copy(context, copy) => Job::place(context, &ahead, copy.action()),
         Does::Fill(context, fill) => {
-            let action = fill.action(context);
+            let action = fill.action();
             Job::place(context, &ahead, action.unwrap_or_else(failing))
         }
         Does::Host { function, data } => {

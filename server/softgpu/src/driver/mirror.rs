@@ -2,7 +2,7 @@
 //! header of ours knows. What a call does not look at is room.
 
 use cudarc::driver::sys;
-pub use farwarp_face::copies::{Memcpy2D, Memcpy3D};
+pub use farwarp_face::copies::{BatchOp3D, Memcpy2D, Memcpy3D};
 
 /// `CUdevprop`.
 #[derive(Debug, Clone, Copy)]
@@ -116,6 +116,7 @@ same_size! {
     Memcpy2D = sys::CUDA_MEMCPY2D;
     Memcpy3D = sys::CUDA_MEMCPY3D;
     Memcpy3D = sys::CUDA_MEMCPY3D_PEER;
+    BatchOp3D = sys::CUDA_MEMCPY3D_BATCH_OP;
     Location = sys::CUmemLocation;
     AllocationProp = sys::CUmemAllocationProp;
     AccessDesc = sys::CUmemAccessDesc;

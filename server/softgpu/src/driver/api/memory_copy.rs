@@ -7,7 +7,7 @@ use crate::driver::context;
 use crate::driver::copy::{Copy, Pace};
 use crate::driver::edge::{In, Out, Result, api};
 use crate::driver::machine::machine;
-use crate::driver::mirror::{Memcpy2D, Memcpy3D};
+use crate::driver::mirror::{BatchOp3D, Memcpy2D, Memcpy3D};
 use crate::driver::stream::resolve;
 
 use Pace::{Asynchronous, Synchronous};
@@ -77,19 +77,19 @@ api! {
     }
 
     fn cuMemcpy3D_v2 | cuMemcpy3D_v2_ptds(copy: In<Memcpy3D>) {
-        three_dimensional(copy, DEFAULT, Synchronous, false)
+        three_dimensional(copy, DEFAULT, Synchronous)
     }
 
     fn cuMemcpy3DAsync_v2 | cuMemcpy3DAsync_v2_ptsz(copy: In<Memcpy3D>, stream: u64) {
-        three_dimensional(copy, stream, Asynchronous, false)
+        three_dimensional(copy, stream, Asynchronous)
     }
 
     fn cuMemcpy3DPeer | cuMemcpy3DPeer_ptds(copy: In<Memcpy3D>) {
-        three_dimensional(copy, DEFAULT, Synchronous, true)
+        three_dimensional(copy, DEFAULT, Synchronous)
     }
 
     fn cuMemcpy3DPeerAsync | cuMemcpy3DPeerAsync_ptsz(copy: In<Memcpy3D>, stream: u64) {
-        three_dimensional(copy, stream, Asynchronous, true)
+        three_dimensional(copy, stream, Asynchronous)
     }
 
     fn cuMemcpyBatchAsync | cuMemcpyBatchAsync_ptsz(
@@ -121,6 +121,28 @@ api! {
     ) {
         batch(to, from, sizes, count, stream).map_err(|(_, error)| error)
     }
+
+    fn cuMemcpy3DBatchAsync | cuMemcpy3DBatchAsync_ptsz(
+        count: usize,
+        operations: In<BatchOp3D>,
+        failed: Out<usize>,
+        flags: u64,
+        stream: u64,
+    ) {
+        batch_of_boxes(count, operations, flags, stream).map_err(|(index, error)| {
+            failed.put_if_wanted(index);
+            error
+        })
+    }
+
+    fn cuMemcpy3DBatchAsync_v2 | cuMemcpy3DBatchAsync_v2_ptsz(
+        count: usize,
+        operations: In<BatchOp3D>,
+        flags: u64,
+        stream: u64,
+    ) {
+        batch_of_boxes(count, operations, flags, stream).map_err(|(_, error)| error)
+    }
 }
 
 fn linear(
@@ -135,7 +157,7 @@ fn linear(
     Copy::linear(to, to_side, from, from_side, bytes as u64).issue(&resolve(stream)?, pace)
 }
 
-/// A copy between devices needs no right of one to see the other's memory.
+/// Any copy may be between devices; this one also names the contexts.
 fn peer(
     to: u64,
     to_context: u64,
@@ -148,7 +170,7 @@ fn peer(
     let place = resolve(stream)?;
     context::find(to_context)?;
     context::find(from_context)?;
-    Copy { everywhere: true, ..Copy::linear(to, Device, from, Device, bytes as u64) }.issue(&place, pace)
+    Copy::linear(to, Device, from, Device, bytes as u64).issue(&place, pace)
 }
 
 /// All copies, or the first that may not be and its number; no attribute says more than a hint.
@@ -182,7 +204,26 @@ fn two_dimensional(copy: In<Memcpy2D>, stream: u64, pace: Pace) -> Result {
     Copy::new(copy.get()?.read().ok_or(CUDA_ERROR_INVALID_VALUE)?)?.issue(&resolve(stream)?, pace)
 }
 
-fn three_dimensional(copy: In<Memcpy3D>, stream: u64, pace: Pace, everywhere: bool) -> Result {
-    Copy { everywhere, ..Copy::new(copy.get()?.read().ok_or(CUDA_ERROR_INVALID_VALUE)?)? }
-        .issue(&resolve(stream)?, pace)
+fn three_dimensional(copy: In<Memcpy3D>, stream: u64, pace: Pace) -> Result {
+    Copy::new(copy.get()?.read().ok_or(CUDA_ERROR_INVALID_VALUE)?)?.issue(&resolve(stream)?, pace)
+}
+
+/// As [`batch`] does with lines.
+fn batch_of_boxes(
+    count: usize,
+    operations: In<BatchOp3D>,
+    flags: u64,
+    stream: u64,
+) -> std::result::Result<(), (usize, CUresult)> {
+    let whole = |error| (usize::MAX, error);
+    machine().map_err(whole)?;
+    if stream == DEFAULT || count == 0 || flags != 0 {
+        return Err(whole(CUDA_ERROR_INVALID_VALUE));
+    }
+    let place = resolve(stream).map_err(whole)?;
+    for (index, operation) in operations.list(count).map_err(whole)?.iter().enumerate() {
+        let asked = operation.read().ok_or((index, CUDA_ERROR_INVALID_VALUE))?;
+        Copy::new(asked).and_then(|copy| copy.issue(&place, Asynchronous)).map_err(|error| (index, error))?;
+    }
+    Ok(())
 }
