@@ -99,8 +99,11 @@ static void while_it_is_not_zero(CUstream stream) {
     }
     CUgraph clone;
     expect("a graph with a conditional node cloned", CUDA_ERROR_NOT_SUPPORTED, cuGraphClone(&clone, graph));
-    CHECK(cuGraphExecDestroy(exec));
     CHECK(cuGraphDestroy(graph));
+    CHECK(cuGraphLaunch(exec, stream));
+    CHECK(cuStreamSynchronize(stream));
+    hold("also when the graph is gone of which it was made", at(word) == 0 && at(sum) == 5 * 7 + 1000);
+    CHECK(cuGraphExecDestroy(exec));
 }
 
 static void one_or_the_other(CUstream stream) {

@@ -350,6 +350,13 @@ static void refused(CUstream stream) {
     expect("an executable graph destroyed twice", value, cuGraphExecDestroy(exec));
     CHECK(cuGraphDestroy(graph));
     CHECK(cuGraphDestroy(another));
+    cuuint64_t bytes = 7;
+    CHECK(cuDeviceGetGraphMemAttribute(0, CU_GRAPH_MEM_ATTR_USED_MEM_CURRENT, &bytes));
+    hold("graphs hold no memory of their own", bytes == 0);
+    CHECK(cuDeviceSetGraphMemAttribute(0, CU_GRAPH_MEM_ATTR_USED_MEM_HIGH, &bytes));
+    CHECK(cuDeviceGraphMemTrim(0));
+    expect("a figure that cannot be set", value, cuDeviceSetGraphMemAttribute(0, CU_GRAPH_MEM_ATTR_USED_MEM_CURRENT, &bytes));
+    expect("the graph memory of no device", CUDA_ERROR_INVALID_DEVICE, cuDeviceGraphMemTrim(99));
 }
 
 int main(void) {

@@ -127,11 +127,11 @@ macro_rules! graph_management { ($then:ident) => { $then! {
     /// The address that a free node frees.
     #[since(11040)] deny fn cuGraphMemFreeNodeGetParams(hNode: GraphNode, dptr_out: Out<DevPtr>);
     /// Gives a device's unused graph memory back.
-    #[since(11040)] deny fn cuDeviceGraphMemTrim(device: Device);
+    #[since(11040)] here fn cuDeviceGraphMemTrim(device: Device);
     /// One figure about a device's graph memory.
-    #[since(11040)] deny fn cuDeviceGetGraphMemAttribute(device: Device, attr: Enum<CUgraphMem_attribute>, value: Out<Bytes>[8]);
+    #[since(11040)] here fn cuDeviceGetGraphMemAttribute(device: Device, attr: Enum<CUgraphMem_attribute>, value: Out<Bytes>[8]);
     /// Resets one figure about a device's graph memory.
-    #[since(11040)] deny fn cuDeviceSetGraphMemAttribute(device: Device, attr: Enum<CUgraphMem_attribute>, value: In<Bytes>[8]);
+    #[since(11040)] here fn cuDeviceSetGraphMemAttribute(device: Device, attr: Enum<CUgraphMem_attribute>, value: In<Bytes>[8]);
     /// Copies a graph.
     #[since(10000)] here fn cuGraphClone(phGraphClone: Out<Graph> = new, originalGraph: Graph);
     /// The node of a clone that was copied from a node.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use farwarp_face::*;
 use farwarp_graphs::{Finally, Host, Key, Layout, Place};
@@ -41,14 +41,16 @@ pub struct Conditional {
     default: Option<u32>,
 }
 
-static CONDITIONALS: Mutex<Option<HashMap<u64, Arc<Conditional>>>> = Mutex::new(None);
+/// By handle. A graph that lives keeps its values, and so does an executable graph that looks at one.
+static CONDITIONALS: Mutex<Option<HashMap<u64, Weak<Conditional>>>> = Mutex::new(None);
+static OF_GRAPHS: Mutex<Option<HashMap<u64, Arc<Conditional>>>> = Mutex::new(None);
 
 /// `CU_GRAPH_COND_ASSIGN_DEFAULT`.
 const ASSIGN_DEFAULT: u32 = 1;
 
 impl Conditional {
     pub fn find(handle: u64) -> Option<Arc<Conditional>> {
-        lock(&CONDITIONALS).as_ref()?.get(&handle).cloned()
+        lock(&CONDITIONALS).as_ref()?.get(&handle)?.upgrade()
     }
 
     /// A kernel sets it. A handle that is none sets nothing, as it would nowhere.
@@ -145,13 +147,17 @@ impl Host for Graphs {
     fn new_conditional(&self, _: Id, _: u64, default: u32, flags: u32) -> std::result::Result<u64, Code> {
         let handle = fresh();
         let default = (flags & ASSIGN_DEFAULT != 0).then_some(default);
-        let conditional = Conditional { value: AtomicU32::new(default.unwrap_or(0)), default };
-        lock(&CONDITIONALS).get_or_insert_default().insert(handle, Arc::new(conditional));
+        let conditional = Arc::new(Conditional { value: AtomicU32::new(default.unwrap_or(0)), default });
+        let mut known = lock(&CONDITIONALS);
+        let known = known.get_or_insert_default();
+        known.retain(|_, other| other.strong_count() > 0);
+        known.insert(handle, Arc::downgrade(&conditional));
+        lock(&OF_GRAPHS).get_or_insert_default().insert(handle, conditional);
         Ok(handle)
     }
 
     fn conditionals_gone(&self, _: Id, handles: &[u64]) {
-        if let Some(known) = lock(&CONDITIONALS).as_mut() {
+        if let Some(known) = lock(&OF_GRAPHS).as_mut() {
             handles.iter().for_each(|handle| drop(known.remove(handle)));
         }
     }
