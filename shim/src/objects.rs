@@ -68,6 +68,7 @@ pub struct Function {
     pub layout: Arc<Layout>,
     pub attributes: Option<Attributes>,
     pub prepared: Prepared,
+    pub accepted: Shape,
 }
 
 /// A link under way, and the logs that its maker wants.
@@ -121,8 +122,27 @@ pub struct Kernel {
     pub name: CString,
     pub layout: Arc<Layout>,
     pub attributes: Option<Attributes>,
+    pub accepted: Shape,
     /// Its function in each context that asked for it.
     pub functions: HashMap<Id, Id>,
+}
+
+/// What a launch asks for of what its function decides: its registers, its settings, how many of its blocks find room at once.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Shape {
+    pub threads: u64,
+    pub shared_bytes: u32,
+    /// Of a cooperative grid; else 0.
+    pub blocks_at_once: u64,
+}
+
+impl Shape {
+    /// No part of it is more than the other's.
+    pub fn is_within(&self, other: &Shape) -> bool {
+        self.threads <= other.threads
+            && self.shared_bytes <= other.shared_bytes
+            && self.blocks_at_once <= other.blocks_at_once
+    }
 }
 
 impl Objects {
@@ -167,6 +187,15 @@ impl Objects {
             if let Some(kernel) = self.kernels.get_mut(id) {
                 kernel.functions.remove(&context);
             }
+        }
+    }
+
+    /// The largest launch of it, part by part, of which the driver has said that it is not too large.
+    pub fn accepted(&mut self, launchable: u64) -> Option<&mut Shape> {
+        let id = Id(launchable);
+        match self.functions.get_mut(id) {
+            Some(function) => Some(&mut function.accepted),
+            None => self.kernels.get_mut(id).map(|kernel| &mut kernel.accepted),
         }
     }
 

@@ -1,5 +1,6 @@
 // How long a program of the CUDA runtime waits for its first result: prints, as nanoseconds of the monotonic clock, when the driver had
 // first answered and when the first kernel's result lay in the program's memory. Frees nothing: it shall make no call that it need not.
+// runtimes: all
 #include "check.h"
 
 #include <time.h>

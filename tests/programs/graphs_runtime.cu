@@ -1,4 +1,5 @@
 // Graphs through the CUDA runtime: captured as PyTorch captures, built by hand, updated, and with bytes of the host in them.
+// runtimes: all
 #include "check.h"
 
 #include <vector>

@@ -1,5 +1,6 @@
 // A matrix product through tiles in shared memory, then each row's sum by warp shuffles. Both are held to the host's result bit
 // by bit: the device adds in the order of k with a fused multiply-add, and so does the host.
+// runtimes: all
 #include "check.h"
 
 #include <math.h>

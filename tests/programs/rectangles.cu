@@ -1,4 +1,5 @@
 // The runtime's rectangles and boxes: pitched and 3D allocations, copies in every direction, sets, and a kernel that walks the rows.
+// runtimes: all
 #include "check.h"
 
 #include <stdint.h>

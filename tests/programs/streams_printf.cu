@@ -1,5 +1,6 @@
 // Two streams ordered by events, asynchronous copies from and to pinned memory, and printf from a kernel. What is printed
 // does not depend on how long anything took.
+// runtimes: all
 #include "check.h"
 
 __global__ void fill(int *values, int n, int factor) {

@@ -1,4 +1,5 @@
 // The smallest whole CUDA program: adds two vectors on the device and checks every element on the host.
+// runtimes: all
 #include "check.h"
 
 #include <stdint.h>

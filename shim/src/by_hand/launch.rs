@@ -7,6 +7,7 @@
 
 use super::copy::checked;
 use crate::call::in_context_hearing;
+use crate::objects::Shape;
 use crate::state::Shim;
 use cudarc::driver::sys::CUlaunchConfig;
 use farwarp_protocol::call::{LAUNCH, Launch, Layout};
@@ -201,7 +202,35 @@ unsafe fn launch(
         (true, true) if layout.params.is_empty() => Vec::new(),
         _ => return Err(CUDA_ERROR_INVALID_VALUE),
     };
-    shim.remote.tell(LAUNCH, &[&encode(&launch), &buffer])
+    let shape = shape(&launch);
+    if shape.is_within(&UNASKED)
+        || shim.objects().accepted(launch.function.0).is_some_and(|accepted| shape.is_within(accepted))
+    {
+        return shim.remote.tell(LAUNCH, &[&encode(&launch), &buffer]);
+    }
+    shim.remote.ask(LAUNCH, &[&encode(&launch), &buffer])?.check()?;
+    if let Some(accepted) = shim.objects().accepted(launch.function.0) {
+        accepted.threads = accepted.threads.max(shape.threads);
+        accepted.shared_bytes = accepted.shared_bytes.max(shape.shared_bytes);
+        accepted.blocks_at_once = accepted.blocks_at_once.max(shape.blocks_at_once);
+    }
+    Ok(())
+}
+
+/// Larger launches may be too large for their function, and programs look for that error at once, to launch it smaller. So the
+/// first of them waits for the driver's word. Below this the error comes with a later call: threads with more than 128
+/// registers each, and static shared memory of which little is left, are rare.
+const UNASKED: Shape = Shape { threads: 512, shared_bytes: 48 << 10, blocks_at_once: 0 };
+
+fn shape(launch: &Launch) -> Shape {
+    let product = |dims: [u32; 3]| dims.iter().map(|dim| u64::from(*dim)).product();
+    let cooperative =
+        launch.attributes.iter().any(|(id, value)| *id == ATTRIBUTE_COOPERATIVE && value[0] != 0);
+    Shape {
+        threads: product(launch.block),
+        shared_bytes: launch.shared_bytes,
+        blocks_at_once: if cooperative { product(launch.grid) } else { 0 },
+    }
 }
 
 /// What the driver would refuse about the shape of a launch; what depends on the function's registers only the server knows.

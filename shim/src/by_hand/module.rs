@@ -278,8 +278,14 @@ pub unsafe fn cuModuleGetFunction(function: *mut u64, module: u64, name: *const 
     }
     let known = names.known(&text)?;
     let name = CString::new(text.clone()).map_err(|_| CUDA_ERROR_INVALID_VALUE)?;
-    let new =
-        Function { module, name, layout: Arc::default(), attributes: None, prepared: Prepared::default() };
+    let new = Function {
+        module,
+        name,
+        layout: Arc::default(),
+        attributes: None,
+        prepared: Prepared::default(),
+        accepted: Default::default(),
+    };
     let id = born(objects.functions.insert(new))?;
     drop(objects);
     let layout = find_function(shim, module, &text, id, known)
@@ -307,8 +313,14 @@ pub unsafe fn cuLibraryGetKernel(kernel: *mut u64, library: u64, name: *const c_
     }
     let known = names.known(&text)?;
     let name = CString::new(text.clone()).map_err(|_| CUDA_ERROR_INVALID_VALUE)?;
-    let new =
-        Kernel { library, name, layout: Arc::default(), attributes: None, functions: Default::default() };
+    let new = Kernel {
+        library,
+        name,
+        layout: Arc::default(),
+        attributes: None,
+        accepted: Default::default(),
+        functions: Default::default(),
+    };
     let id = born(objects.kernels.insert(new))?;
     drop(objects);
     let layout = find_function(shim, library, &text, id, known)
@@ -474,6 +486,7 @@ pub unsafe fn cuKernelGetFunction(function: *mut u64, kernel: u64) -> Result<(),
         layout: known.layout.clone(),
         attributes: None,
         prepared: Prepared::default(),
+        accepted: Default::default(),
     };
     let id = born(objects.functions.insert(new))?;
     drop(objects);

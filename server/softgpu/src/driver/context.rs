@@ -7,16 +7,17 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use farwarp_face::*;
+use once_cell::sync::OnceCell;
 
 use crate::driver::console::Console;
 use crate::driver::device::Device;
 use crate::driver::edge::Result;
 use crate::driver::handles::{Handle, Handles, fresh};
 use crate::driver::machine::{self, engine};
-use crate::driver::ranges::{Viewer, lock};
+use crate::driver::ranges::{Kind, Viewer, lock};
 use crate::driver::stream::{Order, Stream};
-use crate::driver::{event, memory, module, stream};
-use crate::ptx::{Fault, GridId};
+use crate::driver::{arena, event, memory, module, stream};
+use crate::ptx::{Fault, GridId, Heap};
 
 pub use primary::Primary;
 
@@ -38,6 +39,7 @@ pub struct Context {
     pub thread_streams: Mutex<HashMap<u64, Arc<Stream>>>,
     pub console: Arc<Console>,
     pub limits: Mutex<HashMap<u32, usize>>,
+    heap: OnceCell<Arc<Heap>>,
     pub cache_config: AtomicU32,
     pub shared_config: AtomicU32,
     /// Of the legacy stream, which is no object of its own.
@@ -54,6 +56,10 @@ pub struct Context {
     /// Grids that run, by their jobs.
     grids: Mutex<HashMap<usize, GridId>>,
 }
+
+/// The limit that says how large the heap of kernels is, and what it says where nobody has set it.
+pub const MALLOC_HEAP_SIZE: u32 = 2;
+pub const HEAP_BYTES_DEFAULT: usize = 8 << 20;
 
 /// What `cuCtxGetApiVersion` answers.
 const API_VERSION: u32 = 3020;
@@ -90,6 +96,7 @@ impl Context {
             thread_streams: Mutex::default(),
             console: Arc::new(Console::new()),
             limits: Mutex::default(),
+            heap: OnceCell::new(),
             cache_config: AtomicU32::new(0),
             shared_config: AtomicU32::new(0),
             legacy_attributes: Mutex::default(),
@@ -180,6 +187,20 @@ impl Context {
             other => eprintln!("farwarp: a kernel on the software GPU failed: {other}"),
         }
         Err(error)
+    }
+
+    /// Where kernels allocate; made for the first that does, of the size that the limit says then.
+    pub fn heap(&self) -> Result<&Arc<Heap>> {
+        self.heap.get_or_try_init(|| {
+            let set = lock(&self.limits).get(&MALLOC_HEAP_SIZE).copied();
+            let bytes = set.unwrap_or(HEAP_BYTES_DEFAULT) as u64;
+            let range = memory::allocate(self, bytes, arena::ALIGNMENT, Kind::Variable { managed: false })?;
+            Ok(Arc::new(Heap::new(range.start, bytes)))
+        })
+    }
+
+    pub fn has_heap(&self) -> bool {
+        self.heap.get().is_some()
     }
 
     pub fn job_placed(&self) {

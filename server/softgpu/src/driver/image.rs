@@ -214,6 +214,7 @@ fn recorded_info(kernel: &cubin::Kernel) -> KernelInfo {
         param_bytes: kernel.params.last().map_or(0, |(offset, size)| offset + size),
         max_threads_per_block: kernel.max_threads.unwrap_or(limits::THREADS_PER_BLOCK as u32),
         required_threads: kernel.required_threads,
+        uses_heap: false,
     }
 }
 

@@ -99,6 +99,7 @@ fn run(
         params,
         cooperative: request.cooperative,
         workspace: workspace.as_ref().map_or(0, |workspace| workspace.0.start),
+        heap: kernel.info().uses_heap.then(|| context.heap().cloned()).transpose()?,
         memory: context.viewer.clone(),
         printf: Arc::new(move |piece: String| console.print(&piece)),
         set_conditional: Conditional::set,

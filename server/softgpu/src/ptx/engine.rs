@@ -2,7 +2,7 @@
 
 use super::interp::{BARRIERS, Barrier, Env, Pause, Ranges, Shared, Warp};
 use super::kernel::Kernel;
-use super::{Fault, Memory};
+use super::{Fault, Heap, Memory};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +28,8 @@ pub struct Launch {
     pub cooperative: bool,
     /// Address of zeroed device memory in which a cooperative grid keeps its barrier, or 0: what %envreg1 and %envreg2 say.
     pub workspace: u64,
+    /// Where `malloc` in a kernel that calls it finds room.
+    pub heap: Option<Arc<Heap>>,
     pub memory: Arc<dyn Memory>,
     /// Gets what one call of `printf` prints.
     pub printf: Arc<dyn Fn(String) + Send + Sync>,
@@ -330,6 +332,7 @@ impl Block {
             set_conditional: launch.set_conditional,
             dynamic_shared_bytes: launch.dynamic_shared_bytes,
             workspace: launch.workspace,
+            heap: launch.heap.as_deref(),
             multiprocessors: MULTIPROCESSORS,
             grid_number: self.grid.id,
             shared: &mut self.shared,

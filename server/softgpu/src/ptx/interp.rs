@@ -11,10 +11,10 @@ mod straight;
 
 pub use memory::{Ranges, Shared};
 
-use super::Fault;
 use super::alu::{LANES, Lanes};
 use super::ir::*;
 use super::kernel::Kernel;
+use super::{Fault, Heap};
 
 /// Instructions that a path may run while others of its warp are ready.
 const PATIENCE: u32 = 4096;
@@ -36,6 +36,7 @@ pub struct Env<'a> {
     pub set_conditional: fn(u64, u32),
     pub dynamic_shared_bytes: u32,
     pub workspace: u64,
+    pub heap: Option<&'a Heap>,
     pub multiprocessors: u32,
     pub grid_number: u64,
     pub shared: &'a mut Shared,
@@ -412,13 +413,13 @@ impl Warp {
                 op => {
                     if mask != 0 {
                         if let Some(members) = collective::members(op) {
-                            let need = self.uniform(path, mask, members) as u32;
+                            let need = self.needed(path, mask, members);
                             if need & self.live & !path.mask != 0 && !path.forced {
                                 path.state = State::Rendezvous { need };
                                 return Ok(Left::Moved);
                             }
                             path.forced = false;
-                            self.collective(path, mask, op);
+                            self.in_groups(path, mask, members, op);
                         } else if let Some(waits) = self.straight(env, path, mask, inst)? {
                             // What looks like waiting for somebody uses up the turn sooner.
                             *budget = budget.saturating_sub(waits);

@@ -305,6 +305,8 @@ pub enum Builtin {
     AssertFail,
     /// Sets what a conditional node of a graph looks at.
     SetConditional,
+    Malloc,
+    Free,
 }
 
 #[derive(Debug, Clone, Copy)]

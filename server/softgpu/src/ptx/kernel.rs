@@ -33,6 +33,8 @@ pub struct KernelInfo {
     pub param_bytes: u32,
     pub max_threads_per_block: u32,
     pub required_threads: Option<[u32; 3]>,
+    /// It, or something that it calls, allocates.
+    pub uses_heap: bool,
 }
 
 impl Kernel {
@@ -67,6 +69,7 @@ pub fn compile(
         param_bytes: about.param_bytes,
         max_threads_per_block: about.max_threads.unwrap_or(THREADS_PER_BLOCK_MAX).min(THREADS_PER_BLOCK_MAX),
         required_threads: about.required_threads,
+        uses_heap: lowered.heap,
     };
     Ok(Arc::new(Kernel {
         info,

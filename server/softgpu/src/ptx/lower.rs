@@ -2,6 +2,7 @@
 
 mod control;
 mod data;
+mod halves;
 mod memory;
 mod warp;
 
@@ -27,6 +28,8 @@ pub struct Lowering<'p> {
     shared: Shared,
     /// An indirect call was met: any function may be its target.
     indirect: bool,
+    /// `malloc` or `free` was met.
+    heap: bool,
 }
 
 /// Shared memory of the kernel: variables by name, and how far it is filled.
@@ -45,6 +48,7 @@ pub struct Lowered {
     pub by_number: HashMap<usize, u32>,
     pub shared_bytes: u32,
     pub dynamic_shared: u32,
+    pub heap: bool,
 }
 
 impl<'p> Lowering<'p> {
@@ -58,6 +62,7 @@ impl<'p> Lowering<'p> {
             wanted: Vec::new(),
             shared: Shared::default(),
             indirect: false,
+            heap: false,
         }
     }
 
@@ -105,6 +110,7 @@ impl<'p> Lowering<'p> {
             by_number: self.by_number,
             shared_bytes: self.shared.bytes,
             dynamic_shared,
+            heap: self.heap,
         }
     }
 }

@@ -13,11 +13,13 @@
 //! | `alu.rs`, `alu/` | what an arithmetic instruction does to 32 lanes |
 //! | `kernel.rs` | an entry with all it calls, ready to run |
 //! | `interp.rs`, `interp/` | a warp: its registers, its lanes in lockstep, its divergence |
+//! | `heap.rs` | what kernels allocate |
 //! | `engine.rs` | host threads, time slices, grids and blocks |
 
 mod alu;
 mod engine;
 mod error;
+mod heap;
 mod interp;
 mod ir;
 mod kernel;
@@ -29,6 +31,7 @@ mod program;
 
 pub use engine::{Engine, GridId, Launch};
 pub use error::{Fault, PtxError};
+pub use heap::Heap;
 pub use kernel::{Kernel, KernelInfo, compile};
 pub use memory::{MemRange, Memory};
 pub use program::{EntryInfo, ParamInfo, Program, Reloc, Space, Variable};

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use farwarp_face::*;
 
-use crate::driver::context::{self, Context};
+use crate::driver::context::{self, Context, HEAP_BYTES_DEFAULT, MALLOC_HEAP_SIZE};
 use crate::driver::current::{self, current, current_in_any_state};
 use crate::driver::edge::{In, Out, Result, api};
 use crate::driver::event::Event;
@@ -117,6 +117,9 @@ api! {
         let kept = settled_limit(limit, value)?;
         if limit == PRINTF_FIFO_SIZE {
             context.console.set_limit(kept);
+        }
+        if limit == MALLOC_HEAP_SIZE && context.has_heap() {
+            return Err(CUDA_ERROR_INVALID_VALUE);
         }
         lock(&context.limits).insert(limit, kept);
         Ok(())
@@ -263,7 +266,6 @@ pub(super) const SHARED_CONFIGS: u32 = 3;
 
 const STACK_SIZE: u32 = 0;
 const PRINTF_FIFO_SIZE: u32 = 1;
-const MALLOC_HEAP_SIZE: u32 = 2;
 const MAX_L2_FETCH_GRANULARITY: u32 = 5;
 const PERSISTING_L2_CACHE_SIZE: u32 = 6;
 
@@ -272,7 +274,7 @@ fn default_limit(limit: u32) -> Result<usize> {
     match limit {
         STACK_SIZE => Ok(1024),
         PRINTF_FIFO_SIZE => Ok(console::DEFAULT_BYTES),
-        MALLOC_HEAP_SIZE => Ok(8 << 20),
+        MALLOC_HEAP_SIZE => Ok(HEAP_BYTES_DEFAULT),
         MAX_L2_FETCH_GRANULARITY => Ok(64),
         PERSISTING_L2_CACHE_SIZE => Ok(0),
         3 | 4 | 7..=10 => Err(CUDA_ERROR_UNSUPPORTED_LIMIT),

@@ -80,7 +80,8 @@ widths! {
     Signed64: i64, i128, u64::MAX;
 }
 
-/// A subtraction borrows: its carry is 1 where the difference wrapped, and `subc` takes it away.
+/// A subtraction adds the complement, as the hardware does: its carry is 1 where nothing was borrowed. PTX's text speaks of a
+/// borrow, which is the same to `subc`; but `addc` after `sub.cc` reads this bit, and NVIDIA's 128-bit division does that.
 fn step<T: Width, const KIND: u8, const READS: bool, const WRITES: bool>(
     d: &mut Lanes,
     carry: &mut Lanes,
@@ -91,12 +92,13 @@ fn step<T: Width, const KIND: u8, const READS: bool, const WRITES: bool>(
 ) {
     for l in (0..LANES).filter(|l| mask >> l & 1 != 0) {
         let (x, y) = match KIND {
-            ADD | SUB => (a[l] & T::MAX, b[l] & T::MAX),
+            ADD => (a[l] & T::MAX, b[l] & T::MAX),
+            SUB => (a[l] & T::MAX, !b[l] & T::MAX),
             MAD_LO => (a[l].wrapping_mul(b[l]) & T::MAX, c[l] & T::MAX),
             _ => (T::high(a[l], b[l]) & T::MAX, c[l] & T::MAX),
         };
-        let (x, y, carried) = (u128::from(x), u128::from(y), u128::from(READS && carry[l] & 1 != 0));
-        let sum = if KIND == SUB { x.wrapping_sub(y).wrapping_sub(carried) } else { x + y + carried };
+        let carried = if READS { carry[l] & 1 } else { u64::from(KIND == SUB) };
+        let sum = u128::from(x) + u128::from(y) + u128::from(carried);
         d[l] = sum as u64 & T::MAX;
         if WRITES {
             carry[l] = u64::from(sum > u128::from(T::MAX));

@@ -102,10 +102,23 @@ impl Warp {
                 Builtin::Printf => {
                     let (format, values) = (arg(self, 0), arg(self, 1));
                     let format = self.text(env, lane, format, line)?;
-                    let printed = self.printf(env, lane, &format, values, line)?;
+                    let (printed, count) = self.printf(env, lane, &format, values, line)?;
                     (env.printf)(printed);
                     if let Some(result) = returns.first() {
-                        self.local.write_u32(lane, path.local + result.offset, 0);
+                        self.local.write_u32(lane, path.local + result.offset, count);
+                    }
+                }
+                Builtin::Malloc => {
+                    let bytes = arg(self, 0);
+                    let at = env.heap.map_or(0, |heap| heap.allocate(bytes));
+                    if let Some(result) = returns.first() {
+                        self.local.write_u64(lane, path.local + result.offset, at);
+                    }
+                }
+                Builtin::Free => {
+                    let at = arg(self, 0);
+                    if !env.heap.is_some_and(|heap| heap.free(at)) {
+                        return Err(Fault::IllegalAddress { address: at, bytes: 1, write: true, line });
                     }
                 }
                 Builtin::AssertFail => {
@@ -146,7 +159,8 @@ impl Warp {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// C's printf over arguments that lie one after another, each aligned to its size, as `vprintf` gets them.
+    /// C's printf over arguments that lie one after another, each aligned to its size, as `vprintf` gets them. The text, and how
+    /// many arguments went into it.
     fn printf(
         &mut self,
         env: &mut Env,
@@ -154,10 +168,11 @@ impl Warp {
         format: &str,
         values: u64,
         line: u32,
-    ) -> Result<String, Fault> {
+    ) -> Result<(String, u32), Fault> {
         let mut out = String::new();
-        let mut at = values;
+        let (mut at, mut count) = (values, 0);
         let mut next = |warp: &mut Warp, env: &mut Env, bytes: u64| {
+            count += 1;
             at = at.next_multiple_of(bytes);
             let value = warp.read(env, lane, at, bytes as u8, line);
             at += bytes;
@@ -218,7 +233,7 @@ impl Warp {
             };
             out.push_str(&piece);
         }
-        Ok(out)
+        Ok((out, count))
     }
 }
 

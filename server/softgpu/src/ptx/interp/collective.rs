@@ -20,7 +20,27 @@ pub fn members(op: &Op) -> Option<Reg> {
 }
 
 impl Warp {
-    pub(super) fn collective(&mut self, path: &Path, mask: u32, op: &Op) {
+    /// All the lanes that lanes of this mask name.
+    pub(super) fn needed(&self, path: &Path, mask: u32, members: Reg) -> u32 {
+        let named = self.row(path, members);
+        let mut all = 0;
+        each(mask, |lane| all |= named[lane] as u32);
+        all
+    }
+
+    /// Lanes that name the same members work together. One instruction may serve several such groups: the tiles of a warp.
+    pub(super) fn in_groups(&mut self, path: &Path, mask: u32, members: Reg, op: &Op) {
+        let named = *self.row(path, members);
+        let mut left = mask;
+        while left != 0 {
+            let first = named[left.trailing_zeros() as usize] as u32;
+            let group = lanes_where(left, |lane| named[lane] as u32 == first);
+            self.collective(path, group, op);
+            left &= !group;
+        }
+    }
+
+    fn collective(&mut self, path: &Path, mask: u32, op: &Op) {
         match op {
             Op::Shuffle { mode, d, ok, a, b, c, members: _ } => {
                 self.shuffle(path, mask, *mode, (*d, *ok), [*a, *b, *c])

@@ -82,6 +82,13 @@ impl Local {
         }
     }
 
+    pub fn write_u64(&mut self, lane: usize, offset: u32, value: u64) {
+        if let Some(at) = self.at(lane, offset.into(), 8) {
+            // SAFETY: eight bytes within the lane's memory, at any alignment.
+            unsafe { at.cast::<u64>().write_unaligned(value) };
+        }
+    }
+
     pub fn read_u64(&mut self, lane: usize, offset: u32) -> u64 {
         // SAFETY: eight bytes within the lane's memory, at any alignment.
         self.at(lane, offset.into(), 8).map_or(0, |at| unsafe { at.cast::<u64>().read_unaligned() })

@@ -98,6 +98,11 @@ impl<'t, 'p: 't> Body<'_, 'p, 't> {
             "vprintf" => return Ok(Target::Builtin(Builtin::Printf)),
             "__assertfail" => return Ok(Target::Builtin(Builtin::AssertFail)),
             "cudaGraphSetConditional" => return Ok(Target::Builtin(Builtin::SetConditional)),
+            "malloc" | "free" if self.is_declared_only(name) => {
+                self.whole.heap = true;
+                let builtin = if name == "malloc" { Builtin::Malloc } else { Builtin::Free };
+                return Ok(Target::Builtin(builtin));
+            }
             _ => {}
         }
         let program = self.whole.program;
@@ -108,6 +113,12 @@ impl<'t, 'p: 't> Body<'_, 'p, 't> {
             Some(_) => self.unsupported(&format!("the function `{name}`")),
             None => self.unknown(name),
         }
+    }
+
+    /// A function of this name without a body, which CUDA's runtime is to provide.
+    fn is_declared_only(&self, name: &str) -> bool {
+        let program = self.whole.program;
+        program.function_number(name).is_none_or(|number| program.functions[number].body.is_none())
     }
 
     fn frame_variables(&self, list: &[Operand<'t>]) -> Result<Vec<FrameVar>, PtxError> {

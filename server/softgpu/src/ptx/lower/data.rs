@@ -12,6 +12,9 @@ impl<'t, 'p: 't> Body<'_, 'p, 't> {
         let mods: Vec<&str> = opcode.split('.').collect();
         let ty = mods.last().copied().unwrap_or("");
         match mods[0] {
+            "setp" | "set" if matches!(ty, "f16" | "f16x2" | "bf16" | "bf16x2") => {
+                self.compare_halves(&mods, operands)
+            }
             "setp" | "set" => self.compare(&mods, operands),
             "testp" => self.test(opcode, &mods, operands),
             "selp" => {
@@ -114,26 +117,13 @@ impl<'t, 'p: 't> Body<'_, 'p, 't> {
         let Some(run) = mods.get(1).and_then(|cmp| alu::compare(cmp, ty, ftz)) else {
             return self.unsupported(&opcode);
         };
-        let logic = mods.iter().find_map(|modifier| match *modifier {
-            "and" => Some(Logic::And),
-            "or" => Some(Logic::Or),
-            "xor" => Some(Logic::Xor),
-            _ => None,
-        });
         let a = self.source(operands.get(1), ty)?;
         let b = self.source(operands.get(2), ty)?;
-        let with = match logic {
-            Some(logic) => {
-                let (p, negate) = self.pred_source(operands.get(3))?;
-                Some(Combine { logic, p, negate })
-            }
-            None => None,
-        };
+        let with = self.combination(mods, operands.get(3))?;
         let to = if mods[0] == "setp" {
-            let pred = |name: &str| if name == "_" { Ok(None) } else { self.pred_named(name).map(Some) };
             match operands.first() {
-                Some(Operand::Pair(p, q)) => Outcome::Preds(pred(p)?, pred(q)?),
-                Some(Operand::Name(p)) => Outcome::Preds(pred(p)?, None),
+                Some(Operand::Pair(p, q)) => Outcome::Preds(self.wanted_pred(p)?, self.wanted_pred(q)?),
+                Some(Operand::Name(p)) => Outcome::Preds(self.wanted_pred(p)?, None),
                 other => return self.fail(format!("{other:?} where a predicate was expected")),
             }
         } else {
@@ -143,6 +133,27 @@ impl<'t, 'p: 't> Body<'_, 'p, 't> {
         };
         self.emit(Op::Compare { run, a, b, with, to });
         Ok(())
+    }
+
+    /// The predicate that a comparison's outcome is combined with, if its modifiers say so.
+    pub(super) fn combination(
+        &mut self,
+        mods: &[&str],
+        operand: Option<&Operand<'t>>,
+    ) -> Result<Option<Combine>, PtxError> {
+        let logic = mods.iter().find_map(|modifier| match *modifier {
+            "and" => Some(Logic::And),
+            "or" => Some(Logic::Or),
+            "xor" => Some(Logic::Xor),
+            _ => None,
+        });
+        let Some(logic) = logic else { return Ok(None) };
+        let (p, negate) = self.pred_source(operand)?;
+        Ok(Some(Combine { logic, p, negate }))
+    }
+
+    pub(super) fn wanted_pred(&self, name: &str) -> Result<Option<Pred>, PtxError> {
+        if name == "_" { Ok(None) } else { self.pred_named(name).map(Some) }
     }
 
     fn test(&mut self, opcode: &str, mods: &[&str], operands: &[Operand<'t>]) -> Result<(), PtxError> {

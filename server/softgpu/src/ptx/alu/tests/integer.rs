@@ -246,6 +246,9 @@ fn carries_chain_sums_differences_and_products() {
         assert_eq!(step("addc.u32", x >> 32, y >> 32, 0) << 32 | low, x.wrapping_add(y));
         let low = step("sub.cc.u32", x, y, 0);
         assert_eq!(step("subc.u32", x >> 32, y >> 32, 0) << 32 | low, x.wrapping_sub(y));
+        // The carry of a difference is what its sum with the complement carries: 1 where nothing was borrowed.
+        step("sub.cc.u64", x, y, 0);
+        assert_eq!(step("addc.u32", 0, 0, 0), u64::from(x >= y));
         let low = step("add.cc.u64", x, y, 0);
         let high = step("addc.cc.u64", 1, 2, 0);
         assert_eq!(u128::from(high) << 64 | u128::from(low), (1 << 64) + (2 << 64) + x as u128 + y as u128);
