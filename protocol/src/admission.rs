@@ -20,6 +20,11 @@ pub const OPENING_BYTES_MAX: usize = 4 << 10;
 pub const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// One gate serves no more sessions at once; each is a process.
 pub const SESSIONS_MAX: usize = 64;
+/// One gate knows no more tickets at once; each proof is tried against all of them.
+pub const TICKETS_MAX: usize = 64;
+pub const TICKET_NAME_BYTES_MAX: usize = 32;
+/// Words about what a session waits for.
+pub const STALLED_BY_BYTES_MAX: usize = 128;
 /// A longer program name is cut.
 pub const PROGRAM_BYTES_MAX: usize = 128;
 
@@ -109,10 +114,25 @@ impl std::fmt::Debug for Admission {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Refusal {
     WrongSecret,
-    OtherTable { gate: u64 },
-    Full { sessions: u32 },
-    SessionGone { session: u64, why: String },
-    WorkerFailed { why: String },
+    /// The ticket was good until its server's owner withdrew it.
+    Revoked,
+    OtherTable {
+        gate: u64,
+    },
+    Full {
+        sessions: u32,
+    },
+    /// There is room, but not for more sessions of this ticket.
+    TicketFull {
+        sessions: u32,
+    },
+    SessionGone {
+        session: u64,
+        why: String,
+    },
+    WorkerFailed {
+        why: String,
+    },
     Malformed,
     ShuttingDown,
 }
@@ -138,12 +158,44 @@ pub enum ControlRequest {
         ttl_ms: u64,
     },
     Shutdown,
+    /// A ticket for one more user.
+    AddTicket(NewTicket),
+    /// Nobody is let in with it any more, and its sessions end.
+    RevokeTicket {
+        name: String,
+    },
+    Tickets,
+}
+
+#[derive(Clone, PartialEq, Encode, Decode)]
+pub struct NewTicket {
+    pub name: String,
+    pub secret: [u8; 32],
+}
+
+impl std::fmt::Debug for NewTicket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewTicket").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub enum ControlAnswer {
     Status(ServerStatus),
     Done,
+    Tickets {
+        tickets: Vec<TicketStatus>,
+    },
+    /// It is not done, in words.
+    Refused {
+        why: String,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct TicketStatus {
+    pub name: String,
+    pub sessions: u32,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Encode, Decode)]
@@ -171,6 +223,11 @@ pub struct SessionStatus {
     pub idle_ms: u64,
     pub device_bytes: u64,
     pub calls: u64,
+    /// With whose ticket it came.
+    pub ticket: String,
+    /// For how long what it waits for has made no progress, and what that is; nothing where it does.
+    pub stalled_ms: u64,
+    pub stalled_by: String,
 }
 
 #[cfg(test)]
@@ -192,7 +249,12 @@ mod tests {
         let client = ClientInfo { boot_id: "f".repeat(36), program: long.clone(), ..Default::default() };
         let opening = Opening { proof: [0; 32], wish: Wish::Session(client) };
         assert!(codec::encode(&opening).len() <= OPENING_BYTES_MAX);
-        let session = SessionStatus { program: long, ..Default::default() };
+        let session = SessionStatus {
+            program: long,
+            ticket: "t".repeat(TICKET_NAME_BYTES_MAX),
+            stalled_by: "s".repeat(STALLED_BY_BYTES_MAX),
+            ..Default::default()
+        };
         let status = ServerStatus {
             driver: "d".repeat(4096),
             sessions: vec![session; SESSIONS_MAX],

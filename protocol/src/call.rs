@@ -494,6 +494,12 @@ pub struct PhysicalNew {
     pub usage: u16,
 }
 
+/// The function, or operation of our own, that a number stands for.
+pub fn name_of(number: u32) -> Option<&'static str> {
+    let own = OWN_OPS.iter().map(|(name, _)| *name);
+    table::rows().map(|row| row.name).chain(own).find(|name| op(name) == number)
+}
+
 /// What both sides must agree on: every row's name, word and arguments, and the operations that are our own.
 pub fn fingerprint() -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325u64;

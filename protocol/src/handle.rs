@@ -51,6 +51,23 @@ impl ObjectKind {
     }
 }
 
+impl ObjectKind {
+    /// Live objects of this kind in one session. The client is told that memory is out when it asks for one more; a client that
+    /// names one more all the same ends its session.
+    pub const fn live_max(self) -> usize {
+        match self {
+            // Each costs the driver hundreds of MiB.
+            ObjectKind::Context => 256,
+            // Each may cost the driver a queue and a thread.
+            ObjectKind::Stream => 16 << 10,
+            ObjectKind::LinkState | ObjectKind::MemPool => 1 << 10,
+            ObjectKind::Module | ObjectKind::Library | ObjectKind::Graph | ObjectKind::GraphExec => 64 << 10,
+            // Of the cheap ones programs do make hundreds of thousands.
+            _ => 1 << 20,
+        }
+    }
+}
+
 /// `kind : 7 bits · generation : 16 bits · index : 24 bits`, below the 47 bits of a user-space address.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, crate::codec::Encode, crate::codec::Decode,
@@ -59,12 +76,12 @@ pub struct Id(pub u64);
 
 const INDEX_BITS: u32 = 24;
 const GENERATION_BITS: u32 = 16;
-/// Live objects of one kind.
-pub const OBJECTS_OF_A_KIND_MAX: usize = 1 << INDEX_BITS;
+/// More have no number; see [`ObjectKind::live_max`] for how many there may be.
+const INDICES: usize = 1 << INDEX_BITS;
 
 impl Id {
     pub fn new(kind: ObjectKind, generation: u16, index: u32) -> Id {
-        debug_assert!((index as usize) < OBJECTS_OF_A_KIND_MAX);
+        debug_assert!((index as usize) < INDICES);
         Id((kind as u64) << (GENERATION_BITS + INDEX_BITS) | (generation as u64) << INDEX_BITS | index as u64)
     }
 
@@ -74,7 +91,7 @@ impl Id {
     }
 
     fn index(self) -> usize {
-        self.0 as usize & (OBJECTS_OF_A_KIND_MAX - 1)
+        self.0 as usize & (INDICES - 1)
     }
 }
 
@@ -97,11 +114,11 @@ impl<T> Slab<T> {
         Slab { kind, places: Vec::new(), free: Vec::new() }
     }
 
-    /// The new object's id; `None` when there are [`OBJECTS_OF_A_KIND_MAX`] already.
+    /// The new object's id; `None` when there are [`ObjectKind::live_max`] already.
     pub fn insert(&mut self, object: T) -> Option<Id> {
         let index = match self.free.pop() {
             Some(index) => index,
-            None if self.places.len() < OBJECTS_OF_A_KIND_MAX => {
+            None if self.places.len() < self.kind.live_max() => {
                 self.places.push(Place { generation: 1, object: None });
                 self.places.len() as u32 - 1
             }
@@ -151,12 +168,22 @@ impl<T> Slab<T> {
 }
 
 const _: () = {
+    assert!(ObjectKind::Event.live_max() <= INDICES);
     assert!(7 + GENERATION_BITS + INDEX_BITS == 47);
 };
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_are_never_more_than_the_kind_allows_and_a_place_that_is_left_serves_again() {
+        let mut contexts = Slab::new(ObjectKind::Context);
+        let ids: Vec<Id> = (0..).map_while(|number| contexts.insert(number)).collect();
+        assert_eq!(ids.len(), ObjectKind::Context.live_max());
+        contexts.remove(ids[7]).unwrap();
+        assert!(contexts.insert(0).is_some() && contexts.insert(0).is_none());
+    }
 
     #[test]
     fn an_id_tells_its_kind_and_is_no_special_stream() {

@@ -100,6 +100,11 @@ pub struct Activity {
     /// Since the last call when this was sent.
     pub idle_ms: u64,
     pub device_bytes: u64,
+    /// Waits for the GPU that are under way, and how many have ended.
+    pub waits: u64,
+    pub waits_ended: u64,
+    /// The operation whose call of the driver has not returned, or 0.
+    pub in_call: u32,
 }
 
 #[cfg(test)]

@@ -99,6 +99,8 @@ pub struct Executor {
     pub virtual_memory: crate::by_hand::VirtualMemory,
     pub printed: Arc<Printed>,
     pub counters: Arc<Counters>,
+    /// The session's quota of device memory.
+    pub device_bytes_max: u64,
     waiters: Waiters,
     devices: usize,
     /// The driver's current context of the executor's thread.
@@ -132,6 +134,7 @@ impl Executor {
             virtual_memory: Default::default(),
             printed,
             counters,
+            device_bytes_max: u64::MAX,
             waiters: Waiters::new(driver),
             devices,
             current: 0,
@@ -145,7 +148,7 @@ impl Executor {
         }
         let asker = Asker::of(&header);
         let call = Call { asker, body };
-        self.counters.called(1, Instant::now());
+        self.counters.began(header.op, Instant::now());
         let handler = serve::handler(header.op).ok_or(Refusal::UnknownOp { op: header.op })?;
         if let Reply::Now(code, reply) = handler(self, &call)? {
             if asker.asked {
@@ -153,14 +156,13 @@ impl Executor {
             }
             self.outlet.answer(asker, code, &reply);
         }
+        self.counters.returned();
         Ok(())
     }
 
     /// A session that waits for the GPU is busy, though it makes no calls.
     pub fn count_waiting(&self, now: Instant) {
-        if self.waiters.wait_for_the_gpu() {
-            self.counters.called(0, now);
-        }
+        self.counters.waits(self.waiters.under_way() as u64, self.waiters.ended(), now);
     }
 
     pub fn device(&self, ordinal: i32) -> Result<i32, Refusal> {

@@ -2,14 +2,17 @@
 //!
 //! It never loads libcuda and never looks into a session. One thread; whatever blocks is in the workers.
 
+mod control;
 mod door;
 mod handoff;
 mod lifetime;
 mod processes;
+mod progress;
 mod readiness;
 mod routes;
 mod sessions;
 mod supervisor;
+mod tickets;
 mod words;
 mod workers;
 
@@ -38,9 +41,11 @@ use handoff::HandOffSocket;
 pub use lifetime::Ended;
 use lifetime::Lifetime;
 pub use processes::apart;
+use progress::Progress;
 use routes::Routes;
 use sessions::{Session, Sessions, first_cid, printable};
 use supervisor::Supervisor;
+use tickets::Tickets;
 pub use workers::WorkerCommand;
 
 /// All workers are told, given a second, and killed; then the gate goes without waiting longer.
@@ -82,6 +87,7 @@ struct Shared {
     routes: Arc<Routes>,
     sessions: Mutex<Sessions>,
     unproven: Unproven,
+    tickets: Mutex<Tickets>,
     controls: Arc<Semaphore>,
     lifetime: Mutex<Lifetime>,
     /// The lifetime or the number of sessions has changed.
@@ -119,6 +125,7 @@ impl Gate {
             routes,
             sessions: Mutex::default(),
             unproven: Unproven::default(),
+            tickets: Mutex::new(Tickets::of_owner(ticket.secret.clone())),
             controls: door::control_permits(),
             lifetime: Mutex::new(lifetime),
             changed: Notify::new(),
@@ -193,13 +200,17 @@ impl Shared {
         self.lifetime.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn tickets(&self) -> MutexGuard<'_, Tickets> {
+        self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn change_lifetime(&self, change: impl FnOnce(&mut Lifetime)) {
         change(&mut self.lifetime());
         self.changed.notify_one();
     }
 
     /// A new session: its keys, its worker, its route.
-    fn admit(self: &Arc<Self>, mut client: ClientInfo) -> Answer {
+    fn admit(self: &Arc<Self>, mut client: ClientInfo, ticket: &str) -> Answer {
         let now = Instant::now();
         if client.table != self.config.table {
             return Answer::Refused(Refusal::OtherTable { gate: self.config.table });
@@ -213,12 +224,16 @@ impl Shared {
         if self.sessions().len() >= self.config.sessions_max {
             return Answer::Refused(Refusal::Full { sessions: self.config.sessions_max as u32 });
         }
+        let most = self.config.quota.sessions_of_a_ticket;
+        if self.sessions().of_ticket(ticket) >= most {
+            return Answer::Refused(Refusal::TicketFull { sessions: most as u32 });
+        }
         // The boot id is compared and dropped; it need not be shown to whoever asks for the status.
         let program = printable(&std::mem::take(&mut client.program));
         let shown = ClientInfo { program: program.clone(), pid: client.pid, ..ClientInfo::default() };
-        match self.start_session(&client, shown, now) {
+        match self.start_session(&client, shown, ticket, now) {
             Ok(admission) => {
-                tracing::info!(session = admission.session, pid = client.pid, program, "admitted");
+                tracing::info!(session = admission.session, pid = client.pid, program, ticket, "admitted");
                 Answer::Admitted(admission)
             }
             Err(error) => {
@@ -232,6 +247,7 @@ impl Shared {
         self: &Arc<Self>,
         client: &ClientInfo,
         shown: ClientInfo,
+        ticket: &str,
         now: Instant,
     ) -> io::Result<Admission> {
         let (pair, tag, key, reset_key) =
@@ -263,12 +279,15 @@ impl Shared {
         let worker_key = pair.pin().0;
         let session = Session {
             client: shown,
+            ticket: ticket.to_owned(),
             tag,
             worker_key,
             connected: false,
             calls: 0,
             device_bytes: 0,
             last_call: now,
+            progress: Progress::new(now),
+            end_why: None,
             end,
         };
         self.sessions().insert(id, session);
@@ -278,11 +297,13 @@ impl Shared {
     }
 
     /// The way back to a session that lives. The client has its key already, and proves it to the worker.
-    fn lead_back(&self, id: u64) -> Answer {
+    fn lead_back(&self, id: u64, ticket: &str) -> Answer {
         let sessions = self.sessions();
-        match sessions.get(id) {
+        match sessions.get(id).filter(|session| session.ticket == ticket) {
             Some(session) => Answer::Admitted(self.admission(id, session.tag, [0; 32], session.worker_key)),
-            None => Answer::Refused(Refusal::SessionGone { session: id, why: sessions.why_ended(id) }),
+            None => {
+                Answer::Refused(Refusal::SessionGone { session: id, why: sessions.why_ended(id, ticket) })
+            }
         }
     }
 

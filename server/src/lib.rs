@@ -2,6 +2,7 @@
 //!
 //! - [`gate`]: listens, authenticates, admits, supervises; never loads libcuda
 //! - [`driver_choice`]: which libcuda the workers load
+//! - [`ticket_desk`]: what a server's owner says about the tickets of its other users
 //! - [`ticket_file`]: the ticket, written for its owner only
 //! - [`worker_process`]: what a process does first to be a worker
 //! - [`jail`]: what it gives up before it hears its client
@@ -30,6 +31,7 @@ mod refusal;
 mod serve;
 mod snapshot;
 mod staging;
+pub mod ticket_desk;
 pub mod ticket_file;
 pub mod time;
 mod waiters;

@@ -13,7 +13,7 @@ use farwarp_protocol::ticket::Secret;
 use farwarp_server::driver_choice::{self, DriverKind};
 use farwarp_server::gate::{self, Config, Gate, WorkerCommand};
 use farwarp_server::quota::{self, Quota};
-use farwarp_server::{jail, ticket_file, time};
+use farwarp_server::{jail, ticket_desk, ticket_file, time};
 use tracing_subscriber::EnvFilter;
 
 /// Serves the GPU of this machine, or a software GPU, to programs that hold its ticket.
@@ -31,6 +31,9 @@ enum Role {
     /// Serves one session; started by the gate, with its socketpair as standard input.
     #[command(hide = true)]
     Worker,
+    /// Gives further users of a running server a ticket each, shows and withdraws them.
+    #[command(subcommand)]
+    Ticket(ticket_desk::Wish),
     /// Closes a worker's jail around itself and says how each layer stands on this machine.
     Jail {
         /// The libcuda that would be loaded in it; default as for a server.
@@ -74,6 +77,12 @@ struct GateArguments {
     /// Device memory that one session may hold. Default: what the device has.
     #[arg(long, value_name = "SIZE", value_parser = quota::parse_bytes)]
     device_memory: Option<u64>,
+    /// Sessions of one ticket at once. Default: as many as the server has.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=SESSIONS_MAX as i64))]
+    sessions_per_ticket: Option<u16>,
+    /// End a session when a kernel or a call of the driver has made no progress for this long. Default: such are only reported.
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    stall_limit: Option<Duration>,
     /// A file with the client secret, 64 hexadecimal digits; without it a new one is made.
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
@@ -102,6 +111,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.role {
         Some(Role::Worker) => farwarp_server::worker::main(),
+        Some(Role::Ticket(wish)) => ticket_desk::serve(wish),
         Some(Role::Jail { driver, here }) => try_jail(driver.as_deref(), here),
         None => serve(arguments.gate),
     };
@@ -168,6 +178,8 @@ fn serve(arguments: GateArguments) -> anyhow::Result<()> {
         quota: Quota {
             host_bytes: arguments.session_memory.unwrap_or(Quota::default().host_bytes),
             device_bytes: arguments.device_memory.unwrap_or(Quota::default().device_bytes),
+            stall: arguments.stall_limit,
+            sessions_of_a_ticket: arguments.sessions_per_ticket.unwrap_or(arguments.sessions).into(),
         },
         jailed: arguments.jail,
     };

@@ -1,7 +1,7 @@
 //! What a session owns at the driver, by the ids that its client chose. No handle of the driver's ever comes off the wire.
 
 use crate::refusal::Refusal;
-use farwarp_protocol::handle::{Id, OBJECTS_OF_A_KIND_MAX, ObjectKind};
+use farwarp_protocol::handle::{Id, ObjectKind};
 use std::collections::HashMap;
 
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +15,7 @@ pub struct Object {
 #[derive(Default)]
 pub struct Objects {
     live: HashMap<Id, Object>,
+    counts: HashMap<ObjectKind, usize>,
 }
 
 impl Objects {
@@ -23,14 +24,26 @@ impl Objects {
         if id.kind() != Some(kind) || self.live.contains_key(&id) {
             return Err(Refusal::BadNewId { id, kind });
         }
-        let got = self.live.len() as u64 + 1;
-        let max = OBJECTS_OF_A_KIND_MAX as u64;
-        if got > max { Err(Refusal::TooMuch { what: "live objects", got, max }) } else { Ok(()) }
+        let got = self.counts.get(&kind).copied().unwrap_or(0) as u64 + 1;
+        let max = kind.live_max() as u64;
+        if got > max { Err(Refusal::TooMuch { what: "live objects of a kind", got, max }) } else { Ok(()) }
     }
 
     /// Only after the driver has made it.
     pub fn born(&mut self, id: Id, raw: u64, parent: Id) {
-        self.live.insert(id, Object { raw, parent });
+        if self.live.insert(id, Object { raw, parent }).is_none()
+            && let Some(kind) = id.kind()
+        {
+            *self.counts.entry(kind).or_default() += 1;
+        }
+    }
+
+    fn forget(&mut self, id: Id) {
+        if self.live.remove(&id).is_some()
+            && let Some(count) = id.kind().and_then(|kind| self.counts.get_mut(&kind))
+        {
+            *count -= 1;
+        }
     }
 
     pub fn get(&self, id: Id, kind: ObjectKind) -> Result<u64, Refusal> {
@@ -47,7 +60,7 @@ impl Objects {
 
     pub fn remove(&mut self, id: Id, kind: ObjectKind) -> Result<u64, Refusal> {
         let raw = self.get(id, kind)?;
-        self.live.remove(&id);
+        self.forget(id);
         self.children_gone(id);
         Ok(raw)
     }
@@ -57,7 +70,7 @@ impl Objects {
         let children: Vec<Id> =
             self.live.iter().filter(|(_, object)| object.parent == parent).map(|(id, _)| *id).collect();
         for child in children {
-            self.live.remove(&child);
+            self.forget(child);
             self.children_gone(child);
         }
     }
@@ -100,6 +113,23 @@ mod tests {
         assert!(objects.check_new(Id(0), ObjectKind::Stream).is_err());
         objects.born(event, 1, Id(0));
         assert!(objects.check_new(event, ObjectKind::Event).is_err());
+    }
+
+    #[test]
+    fn a_client_that_counts_wrong_on_purpose_is_refused_at_the_kinds_limit() {
+        let mut objects = Objects::default();
+        for index in 0..ObjectKind::Context.live_max() as u32 {
+            objects.check_new(id(ObjectKind::Context, index), ObjectKind::Context).unwrap();
+            objects.born(id(ObjectKind::Context, index), 1, Id(0));
+        }
+        let one_more = id(ObjectKind::Context, 9999);
+        assert!(matches!(
+            objects.check_new(one_more, ObjectKind::Context),
+            Err(Refusal::TooMuch { got: 257, max: 256, .. })
+        ));
+        objects.check_new(id(ObjectKind::Stream, 0), ObjectKind::Stream).unwrap();
+        objects.remove(id(ObjectKind::Context, 7), ObjectKind::Context).unwrap();
+        objects.check_new(one_more, ObjectKind::Context).unwrap();
     }
 
     #[test]

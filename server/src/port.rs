@@ -218,7 +218,8 @@ impl WorkerPort {
             self.told_at = now;
             self.watch.tell_again();
         }
-        if self.counters.changed() && now.saturating_duration_since(self.reported) >= REPORT_INTERVAL {
+        let news = self.counters.changed() || self.counters.is_stuck(now);
+        if news && now.saturating_duration_since(self.reported) >= REPORT_INTERVAL {
             let activity = self.counters.take(now);
             if !self.tell(&FromWorker::Activity(activity))? {
                 self.counters.mark_changed();

@@ -1,6 +1,7 @@
 //! What one session may use, each limit by its name. The gate sets them, and enforces those that a worker could lie about.
 
 use std::fs;
+use std::time::Duration;
 
 /// Memory of the host that one worker may hold: three quarters of the machine's, so that one session cannot take it down.
 const HOST_SHARE_PERCENT: u64 = 75;
@@ -17,13 +18,17 @@ pub struct Quota {
     pub host_bytes: u64,
     /// Device memory; the driver's own limit counts too.
     pub device_bytes: u64,
+    /// How long what a session waits for may make no progress; without it, for as long as the server lives.
+    pub stall: Option<Duration>,
+    /// Sessions of one ticket at once; the server's own limit counts too.
+    pub sessions_of_a_ticket: usize,
 }
 
 impl Default for Quota {
     fn default() -> Self {
         let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
         let host_bytes = memory_of(&meminfo).map_or(u64::MAX, |bytes| bytes / 100 * HOST_SHARE_PERCENT);
-        Self { host_bytes, device_bytes: u64::MAX }
+        Self { host_bytes, device_bytes: u64::MAX, stall: None, sessions_of_a_ticket: usize::MAX }
     }
 }
 

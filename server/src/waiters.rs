@@ -4,7 +4,7 @@
 
 use crate::driver::Driver;
 use farwarp_protocol::error::Code;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
@@ -27,6 +27,7 @@ pub struct Waiters {
     idle: Arc<AtomicUsize>,
     /// Waits begun and not yet over.
     under_way: Arc<AtomicUsize>,
+    ended: Arc<AtomicU64>,
     threads: usize,
 }
 
@@ -39,6 +40,7 @@ impl Waiters {
             waits: Arc::new(Mutex::new(waits)),
             idle: Arc::default(),
             under_way: Arc::default(),
+            ended: Arc::default(),
             threads: 0,
         }
     }
@@ -57,14 +59,19 @@ impl Waiters {
         let _ = self.queue.send(Wait { context, events, then });
     }
 
-    /// Whether something of the client's waits for the GPU.
-    pub fn wait_for_the_gpu(&self) -> bool {
-        self.under_way.load(Ordering::Acquire) > 0
+    /// Waits begun and not yet over.
+    pub fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::Acquire)
+    }
+
+    /// Waits that are over.
+    pub fn ended(&self) -> u64 {
+        self.ended.load(Ordering::Relaxed)
     }
 
     fn start(&self) {
         let (driver, waits, idle) = (self.driver, self.waits.clone(), self.idle.clone());
-        let under_way = self.under_way.clone();
+        let (under_way, ended) = (self.under_way.clone(), self.ended.clone());
         let life = move || {
             loop {
                 let next = waits.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv();
@@ -72,6 +79,7 @@ impl Waiters {
                 let code = wait_for(driver, wait.context, &wait.events);
                 (wait.then)(code);
                 under_way.fetch_sub(1, Ordering::AcqRel);
+                ended.fetch_add(1, Ordering::Relaxed);
                 idle.fetch_add(1, Ordering::AcqRel);
             }
         };

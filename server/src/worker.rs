@@ -38,8 +38,14 @@ pub fn main() -> anyhow::Result<()> {
     let outlet = Arc::new(Outlet::new()?);
     let door = Arc::new(Door { port: Mutex::new(port), outlet: outlet.clone() });
     keep(door.clone());
-    let mut worker =
-        Worker { door: door.clone(), outlet, printed, driver: start.driver.into(), executor: None };
+    let mut worker = Worker {
+        door: door.clone(),
+        outlet,
+        printed,
+        driver: start.driver.into(),
+        device_bytes_max: start.device_bytes_max,
+        executor: None,
+    };
     let end = worker.serve();
     door.leave(end)
 }
@@ -92,6 +98,7 @@ struct Worker {
     outlet: Arc<Outlet>,
     printed: Arc<Printed>,
     driver: PathBuf,
+    device_bytes_max: u64,
     executor: Option<Executor>,
 }
 
@@ -185,7 +192,8 @@ impl Worker {
         };
         let (outlet, printed) = (self.outlet.clone(), self.printed.clone());
         let counters = self.door.port().counters();
-        let executor = Executor::new(driver, snapshot.devices.len(), arena, outlet, printed, counters);
+        let mut executor = Executor::new(driver, snapshot.devices.len(), arena, outlet, printed, counters);
+        executor.device_bytes_max = self.device_bytes_max;
         Ok((executor, snapshot))
     }
 

@@ -450,6 +450,7 @@ fn is_final(error: &DialError) -> bool {
     matches!(
         error,
         WrongSecret { .. }
+            | Revoked { .. }
             | WrongServerKey { .. }
             | OtherTable { .. }
             | OtherVersion { .. }

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use farwarp_protocol::admission::{Answer, ControlAnswer, ControlRequest, ServerStatus, Wish};
-use farwarp_protocol::ticket::Ticket;
+use farwarp_protocol::admission::{
+    Answer, ControlAnswer, ControlRequest, NewTicket, ServerStatus, TicketStatus, Wish,
+};
+use farwarp_protocol::ticket::{Secret, Ticket};
 
-use crate::DialError;
 use crate::client::GateConnection;
+use crate::{DialError, keys};
 
 /// A gate that does not answer within this time is as good as gone.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -34,7 +36,7 @@ impl Control {
     pub fn status(&mut self) -> Result<ServerStatus, DialError> {
         match self.ask(&ControlRequest::Status)? {
             ControlAnswer::Status(status) => Ok(status),
-            ControlAnswer::Done => Err(self.gate.malformed("it answered another question")),
+            other => Err(self.other(other)),
         }
     }
 
@@ -49,10 +51,39 @@ impl Control {
         self.done(&ControlRequest::Shutdown)
     }
 
+    /// A ticket of its own for one more user, which is good from now on.
+    pub fn add_ticket(&mut self, name: &str) -> Result<Ticket, DialError> {
+        let ticket = Ticket { secret: Secret(keys::random()), ..self.ticket.clone() };
+        let new = NewTicket { name: name.to_owned(), secret: ticket.secret.0 };
+        self.done(&ControlRequest::AddTicket(new))?;
+        Ok(ticket)
+    }
+
+    /// Ends the sessions that came with a user's ticket, and lets no more in.
+    pub fn revoke_ticket(&mut self, name: &str) -> Result<(), DialError> {
+        self.done(&ControlRequest::RevokeTicket { name: name.to_owned() })
+    }
+
+    pub fn tickets(&mut self) -> Result<Vec<TicketStatus>, DialError> {
+        match self.ask(&ControlRequest::Tickets)? {
+            ControlAnswer::Tickets { tickets } => Ok(tickets),
+            other => Err(self.other(other)),
+        }
+    }
+
+    fn other(&self, answer: ControlAnswer) -> DialError {
+        match answer {
+            ControlAnswer::Refused { why } => {
+                DialError::NotDone { address: self.ticket.address.clone(), why }
+            }
+            _ => self.gate.malformed("it answered another question"),
+        }
+    }
+
     fn done(&mut self, request: &ControlRequest) -> Result<(), DialError> {
         match self.ask(request)? {
             ControlAnswer::Done => Ok(()),
-            ControlAnswer::Status(_) => Err(self.gate.malformed("it answered another question")),
+            other => Err(self.other(other)),
         }
     }
 

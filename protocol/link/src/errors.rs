@@ -60,6 +60,12 @@ impl LinkError {
 pub enum DialError {
     #[error("the server at {address} does not accept this ticket's secret")]
     WrongSecret { address: String },
+    #[error("the ticket for the server at {address} was withdrawn")]
+    Revoked { address: String },
+    #[error("this ticket has as many sessions at {address} as it may have ({sessions})")]
+    TicketFull { address: String, sessions: u32 },
+    #[error("the server at {address} does not do that: {why}")]
+    NotDone { address: String, why: String },
     #[error("the server at {address} is not the one that this ticket names: its key is another")]
     WrongServerKey { address: String },
     #[error(
@@ -97,6 +103,8 @@ impl DialError {
     pub(crate) fn refused(address: String, table: u64, refusal: Refusal) -> Self {
         match refusal {
             Refusal::WrongSecret => Self::WrongSecret { address },
+            Refusal::Revoked => Self::Revoked { address },
+            Refusal::TicketFull { sessions } => Self::TicketFull { address, sessions },
             Refusal::OtherTable { gate } => Self::OtherTable { address, ours: table, theirs: gate },
             Refusal::Full { sessions } => Self::Full { address, sessions },
             Refusal::SessionGone { session, why } => Self::SessionGone { session, why },

@@ -13,6 +13,9 @@ use super::{Wanted, print, print_json, table, words};
 use crate::cost::MicroDollars;
 use crate::{ledger, places};
 
+/// Shorter waits are what any program does.
+const STALL_SHOWN_MS: u64 = 10_000;
+
 #[derive(Args)]
 pub struct Up {
     #[command(flatten)]
@@ -160,6 +163,9 @@ fn describe(lease: &LeaseStatus) -> String {
                 "session",
                 format!("{} {} (pid {}), {link}, {calls}", session.id, session.program, session.pid),
             );
+            if session.stalled_ms >= STALL_SHOWN_MS {
+                add("no progress", format!("for {}: {}", words(session.stalled_ms), session.stalled_by));
+            }
         }
     }
     for client in &lease.clients {
@@ -196,6 +202,7 @@ fn lease_json(lease: &LeaseStatus) -> Value {
             "sessions": server.sessions.iter().map(|session| json!({
                 "id": session.id, "pid": session.pid, "program": session.program, "connected": session.connected,
                 "idle_ms": session.idle_ms, "device_bytes": session.device_bytes, "calls": session.calls,
+                "ticket": session.ticket, "stalled_ms": session.stalled_ms, "stalled_by": session.stalled_by,
             })).collect::<Value>(),
         })),
     })

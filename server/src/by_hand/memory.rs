@@ -5,6 +5,7 @@ use crate::executor::{Call, Executor, Reply};
 use crate::refusal::Refusal;
 use farwarp_protocol::call::{Allocate, NOTICE_FENCE};
 use farwarp_protocol::codec::{decode, encode};
+use farwarp_protocol::error::CUDA_ERROR_OUT_OF_MEMORY;
 
 pub fn allocate(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
     let Allocate { bytes } = decode(call.body)?;
@@ -12,6 +13,9 @@ pub fn allocate(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> 
         return Err(Refusal::OutOfRange { address: 0, bytes });
     }
     let context = call.asker.context;
+    if executor.ranges.bytes().saturating_add(bytes) > executor.device_bytes_max {
+        return Ok(Reply::Now(CUDA_ERROR_OUT_OF_MEMORY, Vec::new()));
+    }
     executor.enter(call)?;
     let device = executor.context(context)?.device;
     let given = executor.arena().allocate(bytes, context, device);

@@ -5,19 +5,18 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use farwarp_link::keys;
 use farwarp_protocol::admission::{
-    Answer, ControlAnswer, ControlRequest, EXPORTER_LABEL, GATE_CONTEXT, OPENING_BYTES_MAX, Opening, Refusal,
-    Wish, close,
+    Answer, EXPORTER_LABEL, GATE_CONTEXT, OPENING_BYTES_MAX, Opening, Refusal, Wish, close,
 };
 use farwarp_protocol::codec::{self, Decode, Encode};
 use quinn::{Connection, Incoming, RecvStream, SendStream, VarInt};
 use tokio::time::timeout;
 
 use super::Shared;
-use super::lifetime::Ended;
+use super::tickets::Prover;
 
 /// Connections that have proven nothing yet. Each holds a handshake's state, some 50 KiB.
 const UNPROVEN_MAX: usize = 256;
@@ -94,37 +93,43 @@ async fn enter(shared: &Arc<Shared>, incoming: Incoming, place: Place) -> Result
     });
     let (connection, mut answers, words, opening) =
         opened.await.map_err(|_| "its opening took too long".to_owned())??;
-    let refusal = match &opening {
-        None => Some(Refusal::Malformed),
-        Some(opening) if !proves(shared, &connection, opening) => Some(Refusal::WrongSecret),
-        Some(_) => None,
+    let entered = match opening {
+        None => Err(Refusal::Malformed),
+        Some(opening) => match prover(shared, &connection, &opening) {
+            Prover::Holder(ticket) => Ok((opening.wish, ticket)),
+            Prover::Revoked => Err(Refusal::Revoked),
+            Prover::Nobody => Err(Refusal::WrongSecret),
+        },
     };
-    let (Some(opening), None) = (opening, &refusal) else {
-        let refusal = refusal.unwrap_or(Refusal::Malformed);
-        let why = format!("{refusal:?}");
-        say(&mut answers, &Answer::Refused(refusal)).await?;
-        farewell(connection, answers, close::NOT_PROVEN).await;
-        return Err(why);
+    let (wish, ticket) = match entered {
+        Ok(entered) => entered,
+        Err(refusal) => {
+            let why = format!("{refusal:?}");
+            say(&mut answers, &Answer::Refused(refusal)).await?;
+            farewell(connection, answers, close::NOT_PROVEN).await;
+            return Err(why);
+        }
     };
     drop(place);
-    serve(shared, connection, answers, words, opening.wish).await
+    serve(shared, connection, answers, words, wish, ticket).await
 }
 
-/// What one that has proven the secret wants.
+/// What one that has proven a ticket's secret wants.
 async fn serve(
     shared: &Arc<Shared>,
     connection: Connection,
     mut answers: SendStream,
     words: RecvStream,
     wish: Wish,
+    ticket: String,
 ) -> Result<(), String> {
     let answer = match wish {
-        Wish::Session(client) => shared.admit(client),
-        Wish::Resume { session } => shared.lead_back(session),
+        Wish::Session(client) => shared.admit(client, &ticket),
+        Wish::Resume { session } => shared.lead_back(session, &ticket),
         Wish::Control => match shared.controls.clone().try_acquire_owned() {
             Ok(_permit) => {
                 say(&mut answers, &Answer::Control).await?;
-                return control(shared, answers, words).await;
+                return super::control::serve(shared, answers, words, &ticket).await;
             }
             Err(_) => Answer::Refused(Refusal::Full { sessions: CONTROLS_MAX as u32 }),
         },
@@ -137,34 +142,16 @@ async fn serve(
     }
 }
 
-async fn control(shared: &Arc<Shared>, mut answers: SendStream, mut words: RecvStream) -> Result<(), String> {
-    // The end of the stream or of the connection is the ordinary end of a control connection.
-    while let Ok(Some(request)) = hear::<ControlRequest>(&mut words).await {
-        let now = Instant::now();
-        let answer = match request {
-            ControlRequest::Status => ControlAnswer::Status(shared.status(now)),
-            ControlRequest::Renew { ttl_ms } => {
-                shared.change_lifetime(|life| life.renew(Duration::from_millis(ttl_ms), now));
-                ControlAnswer::Done
-            }
-            ControlRequest::Shutdown => ControlAnswer::Done,
-        };
-        say(&mut answers, &answer).await?;
-        if request == ControlRequest::Shutdown {
-            shared.change_lifetime(|life| life.end(Ended::Told));
-        }
-    }
-    Ok(())
-}
-
-fn proves(shared: &Shared, connection: &Connection, opening: &Opening) -> bool {
+fn prover(shared: &Shared, connection: &Connection, opening: &Opening) -> Prover {
     let mut exported = keys::Exported::default();
-    connection.export_keying_material(&mut exported, EXPORTER_LABEL, GATE_CONTEXT).is_ok()
-        && keys::is_proven(&shared.config.secret, &exported, &[], &opening.proof)
+    match connection.export_keying_material(&mut exported, EXPORTER_LABEL, GATE_CONTEXT) {
+        Ok(()) => shared.tickets().prover(&exported, &opening.proof),
+        Err(_) => Prover::Nobody,
+    }
 }
 
 /// One frame. `Ok(None)` if it is none that we understand.
-async fn hear<T: Decode<()>>(words: &mut RecvStream) -> Result<Option<T>, String> {
+pub async fn hear<T: Decode<()>>(words: &mut RecvStream) -> Result<Option<T>, String> {
     let mut length = [0; 4];
     words.read_exact(&mut length).await.map_err(|error| error.to_string())?;
     let length = u32::from_le_bytes(length) as usize;
@@ -176,7 +163,7 @@ async fn hear<T: Decode<()>>(words: &mut RecvStream) -> Result<Option<T>, String
     Ok(codec::decode(&body).ok())
 }
 
-async fn say<T: Encode>(answers: &mut SendStream, message: &T) -> Result<(), String> {
+pub async fn say<T: Encode>(answers: &mut SendStream, message: &T) -> Result<(), String> {
     let body = codec::encode(message);
     let mut frame = u32::try_from(body.len()).expect("an answer is far below 4 GiB").to_le_bytes().to_vec();
     frame.extend_from_slice(&body);

@@ -8,6 +8,7 @@ use farwarp_protocol::admission::{ClientInfo, DATA_CID_BYTES, SessionStatus, TAG
 use farwarp_protocol::handoff::Activity;
 use tokio::sync::Notify;
 
+use super::progress::Progress;
 use super::routes::Tag;
 
 /// Ended sessions of which a client that comes back can still hear why.
@@ -17,12 +18,17 @@ const WHY_CHARACTERS_MAX: usize = 200;
 
 pub struct Session {
     pub client: ClientInfo,
+    /// With whose ticket it came.
+    pub ticket: String,
     pub tag: Tag,
     pub worker_key: [u8; 32],
     pub connected: bool,
     pub calls: u64,
     pub device_bytes: u64,
     pub last_call: Instant,
+    pub progress: Progress,
+    /// Why it is to end, where that is not the server's own end.
+    pub end_why: Option<String>,
     /// Tells its supervisor to end it.
     pub end: Arc<Notify>,
 }
@@ -30,9 +36,15 @@ pub struct Session {
 #[derive(Default)]
 pub struct Sessions {
     live: BTreeMap<u64, Session>,
-    ended: VecDeque<(u64, String)>,
+    ended: VecDeque<Gone>,
     last_id: u64,
     last_call: Option<Instant>,
+}
+
+struct Gone {
+    id: u64,
+    ticket: String,
+    why: String,
 }
 
 impl Sessions {
@@ -68,6 +80,7 @@ impl Sessions {
         session.last_call = session.last_call.max(last_call);
         self.last_call = self.last_call.max(Some(session.last_call));
         (session.calls, session.device_bytes) = (activity.calls, activity.device_bytes);
+        session.progress.note(&activity, now);
     }
 
     /// Takes a session out and remembers why.
@@ -76,14 +89,27 @@ impl Sessions {
         if self.ended.len() == ENDED_MAX {
             self.ended.pop_front();
         }
-        self.ended.push_back((id, printable(why).chars().take(WHY_CHARACTERS_MAX).collect()));
+        let why = printable(why).chars().take(WHY_CHARACTERS_MAX).collect();
+        self.ended.push_back(Gone { id, ticket: session.ticket.clone(), why });
         Some(session)
     }
 
-    pub fn why_ended(&self, id: u64) -> String {
-        match self.ended.iter().find(|(ended, _)| *ended == id) {
-            Some((_, why)) => why.clone(),
+    /// The words are for whoever had the session, and nobody else.
+    pub fn why_ended(&self, id: u64, ticket: &str) -> String {
+        match self.ended.iter().find(|gone| gone.id == id && gone.ticket == ticket) {
+            Some(gone) => gone.why.clone(),
             None => "this server does not know it".into(),
+        }
+    }
+
+    pub fn of_ticket(&self, ticket: &str) -> usize {
+        self.live.values().filter(|session| session.ticket == ticket).count()
+    }
+
+    pub fn end_of_ticket(&mut self, ticket: &str, why: &str) {
+        for session in self.live.values_mut().filter(|session| session.ticket == ticket) {
+            session.end_why = Some(why.to_owned());
+            session.end.notify_one();
         }
     }
 
@@ -107,6 +133,9 @@ impl Sessions {
             idle_ms: now.saturating_duration_since(session.last_call).as_millis() as u64,
             device_bytes: session.device_bytes,
             calls: session.calls,
+            ticket: session.ticket.clone(),
+            stalled_ms: session.progress.stalled(now).map_or(0, |stalled| stalled.as_millis() as u64),
+            stalled_by: session.progress.waits_for().unwrap_or_default(),
         };
         self.live.iter().map(status).collect()
     }
@@ -131,12 +160,15 @@ mod tests {
     fn session(now: Instant) -> Session {
         Session {
             client: ClientInfo::default(),
+            ticket: "bob".into(),
             tag: [1; TAG_BYTES],
             worker_key: [0; 32],
             connected: false,
             calls: 0,
             device_bytes: 0,
             last_call: now,
+            progress: Progress::new(now),
+            end_why: None,
             end: Arc::default(),
         }
     }
@@ -147,10 +179,18 @@ mod tests {
         let id = sessions.next_id();
         sessions.insert(id, session(start));
         let later = start + Duration::from_secs(9);
-        sessions.note_activity(id, Activity { calls: 3, idle_ms: 1000, device_bytes: 5 }, later);
+        sessions.note_activity(
+            id,
+            Activity { calls: 3, idle_ms: 1000, device_bytes: 5, ..Activity::default() },
+            later,
+        );
         assert_eq!(sessions.status(later)[0].idle_ms, 1000);
         let still_later = start + Duration::from_secs(12);
-        sessions.note_activity(id, Activity { calls: 3, idle_ms: 4000, device_bytes: 7 }, still_later);
+        sessions.note_activity(
+            id,
+            Activity { calls: 3, idle_ms: 4000, device_bytes: 7, ..Activity::default() },
+            still_later,
+        );
         let status = &sessions.status(still_later)[0];
         assert_eq!((status.idle_ms, status.device_bytes, status.calls), (4000, 7, 3));
         assert_eq!(sessions.last_call(), Some(start + Duration::from_secs(8)));
@@ -162,7 +202,11 @@ mod tests {
         let id = sessions.next_id();
         sessions.insert(id, session(start));
         let later = start + Duration::from_secs(9);
-        sessions.note_activity(id, Activity { calls: 0, idle_ms: 0, device_bytes: 0 }, later);
+        sessions.note_activity(
+            id,
+            Activity { calls: 0, idle_ms: 0, device_bytes: 0, ..Activity::default() },
+            later,
+        );
         assert_eq!(sessions.status(later)[0].idle_ms, 0);
         assert_eq!(sessions.last_call(), Some(later));
     }
@@ -176,8 +220,9 @@ mod tests {
             assert!(sessions.end(id, "be\x1b\ncause").is_some());
         }
         assert!(sessions.end(1, "again").is_none() && sessions.is_empty());
-        assert_eq!(sessions.why_ended(ENDED_MAX as u64 + 1), "because");
-        assert_eq!(sessions.why_ended(1), "this server does not know it");
+        assert_eq!(sessions.why_ended(ENDED_MAX as u64 + 1, "bob"), "because");
+        assert_eq!(sessions.why_ended(ENDED_MAX as u64 + 1, "eve"), "this server does not know it");
+        assert_eq!(sessions.why_ended(1, "bob"), "this server does not know it");
         assert_eq!(sessions.ended.len(), ENDED_MAX);
     }
 }

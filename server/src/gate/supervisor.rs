@@ -15,6 +15,7 @@ use tokio::process::Child;
 use tokio::sync::Notify;
 
 use super::Shared;
+use super::progress::STALL_REPORTED_AFTER;
 use super::readiness::watch;
 use super::workers::{kill, last_words};
 use crate::port::{Channel, ChannelError, FIRST_CONNECTION_TIMEOUT};
@@ -40,6 +41,8 @@ pub struct Supervisor {
     /// When the worker is killed, and why it is over.
     deadline: Option<Instant>,
     why: Option<String>,
+    /// The stall that lasts was reported.
+    stall_said: bool,
 }
 
 impl Supervisor {
@@ -57,7 +60,18 @@ impl Supervisor {
         };
         let deadline = Some(Instant::now() + FIRST_CONNECTION_TIMEOUT + SLACK);
         let channel = watch(channel)?;
-        Ok(Self { shared, id, child, channel, client, end, hung_up: false, deadline, why: None })
+        Ok(Self {
+            shared,
+            id,
+            child,
+            channel,
+            client,
+            end,
+            hung_up: false,
+            deadline,
+            why: None,
+            stall_said: false,
+        })
     }
 
     /// Returns when the worker has ended and was reaped.
@@ -73,7 +87,10 @@ impl Supervisor {
                     self.client = None;
                     self.kill("its client's process has ended");
                 }
-                _ = looks.tick() => self.look(),
+                _ = looks.tick() => {
+                    self.look_at_memory();
+                    self.look_at_progress();
+                }
                 () = self.end.notified() => self.end_in_order(),
                 () = tokio::time::sleep_until(deadline) => self.kill("its client did not come back in time"),
             }
@@ -132,13 +149,36 @@ impl Supervisor {
     }
 
     /// What the kernel says that the worker uses; its own word would be its client's.
-    fn look(&mut self) {
+    fn look_at_memory(&mut self) {
         let (most, holds) = (self.shared.config.quota.host_bytes, self.child.id().and_then(resident_bytes));
         if let Some(bytes) = holds.filter(|bytes| *bytes > most) {
             let (mib, most_mib) = (bytes >> 20, most >> 20);
             self.kill(&format!(
                 "its worker held {mib} MiB of the server's memory, more than its quota of {most_mib} MiB"
             ));
+        }
+    }
+
+    /// A kernel that does not end, a driver that does not return: said once in words, ended where there is a limit.
+    fn look_at_progress(&mut self) {
+        let limit = self.shared.config.quota.stall;
+        let stalled = self.shared.sessions().get(self.id).and_then(|session| {
+            Some((session.progress.stalled(Instant::now())?, session.progress.waits_for()?))
+        });
+        let reported_after = limit.map_or(STALL_REPORTED_AFTER, |limit| STALL_REPORTED_AFTER.min(limit / 2));
+        let Some((stalled, by)) = stalled.filter(|(stalled, _)| *stalled >= reported_after) else {
+            self.stall_said = false;
+            return;
+        };
+        if !std::mem::replace(&mut self.stall_said, true) {
+            tracing::warn!(session = self.id, seconds = stalled.as_secs(), by, "no progress");
+        }
+        if limit.is_some_and(|limit| stalled >= limit) && self.why.is_none() {
+            let why = format!("no progress for {} s, which is the limit: {by}", stalled.as_secs());
+            if let Some(session) = self.shared.sessions().get_mut(self.id) {
+                session.end_why = Some(why);
+            }
+            self.end_in_order();
         }
     }
 
@@ -152,9 +192,10 @@ impl Supervisor {
 
     /// The server ends: the worker tells its client, and goes.
     fn end_in_order(&mut self) {
-        let why = self.shared.ending_reason();
-        self.why.get_or_insert(why.to_owned());
-        let end = ToWorker::End { code: close::ENDED, why: why.to_owned() };
+        let own = self.shared.sessions().get(self.id).and_then(|session| session.end_why.clone());
+        let why = own.unwrap_or_else(|| self.shared.ending_reason().to_owned());
+        self.why.get_or_insert(why.clone());
+        let end = ToWorker::End { code: close::ENDED, why };
         match self.channel.get_ref().send(&end, None) {
             Ok(()) => self.deadline = Some(Instant::now() + EXIT_TIMEOUT),
             Err(_) => kill(&self.child),

@@ -1,7 +1,7 @@
 //! What the port must know of a connection that the worker's loop drives, and of the calls that it makes.
 
 use std::os::fd::{AsFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,9 @@ use farwarp_link::{Link, LinkError, LinkStats};
 use farwarp_protocol::handoff::{Activity, FromWorker};
 
 use super::channel::{self, ChannelError};
+
+/// A call that takes this long is told of while it lasts.
+const STUCK: Duration = Duration::from_secs(1);
 
 /// How the newest data connection stands.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -162,6 +165,11 @@ pub struct Counters {
     calls: AtomicU64,
     last_call_ms: AtomicU64,
     device_bytes: AtomicU64,
+    waits: AtomicU64,
+    waits_ended: AtomicU64,
+    /// The operation that the executor is in, or 0, and when it began.
+    in_call: AtomicU32,
+    call_began_ms: AtomicU64,
     changed: AtomicBool,
 }
 
@@ -172,6 +180,10 @@ impl Counters {
             calls: AtomicU64::new(0),
             last_call_ms: AtomicU64::new(0),
             device_bytes: AtomicU64::new(0),
+            waits: AtomicU64::new(0),
+            waits_ended: AtomicU64::new(0),
+            in_call: AtomicU32::new(0),
+            call_began_ms: AtomicU64::new(0),
             changed: AtomicBool::new(true),
         }
     }
@@ -181,6 +193,32 @@ impl Counters {
         self.calls.fetch_add(count, Ordering::Relaxed);
         self.last_call_ms.store(milliseconds(now.saturating_duration_since(self.born)), Ordering::Relaxed);
         self.changed.store(true, Ordering::Release);
+    }
+
+    /// A call goes to the driver.
+    pub fn began(&self, op: u32, now: Instant) {
+        self.called(1, now);
+        self.call_began_ms.store(self.last_call_ms.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.in_call.store(op, Ordering::Release);
+    }
+
+    /// The driver has returned.
+    pub fn returned(&self) {
+        self.in_call.store(0, Ordering::Release);
+    }
+
+    /// So many waits for the GPU are under way, and so many have ended. Whoever waits is busy without a new call.
+    pub fn waits(&self, under_way: u64, ended: u64, now: Instant) {
+        let before = self.waits.swap(under_way, Ordering::Relaxed);
+        if self.waits_ended.swap(ended, Ordering::Relaxed) != ended || under_way + before > 0 {
+            self.called(0, now);
+        }
+    }
+
+    fn in_call_for(&self, now: Instant) -> Option<(u32, u64)> {
+        let op = self.in_call.load(Ordering::Acquire);
+        let alive_ms = milliseconds(now.saturating_duration_since(self.born));
+        (op != 0).then(|| (op, alive_ms.saturating_sub(self.call_began_ms.load(Ordering::Relaxed))))
     }
 
     /// So much device memory the session holds by now.
@@ -193,6 +231,11 @@ impl Counters {
         self.changed.load(Ordering::Acquire)
     }
 
+    /// Whether a call does not return. Then the executor's thread is in it, and another looks after the port.
+    pub(super) fn is_stuck(&self, now: Instant) -> bool {
+        self.in_call_for(now).is_some_and(|(_, ms)| ms >= milliseconds(STUCK))
+    }
+
     pub(super) fn mark_changed(&self) {
         self.changed.store(true, Ordering::Release);
     }
@@ -200,10 +243,16 @@ impl Counters {
     pub(super) fn take(&self, now: Instant) -> Activity {
         self.changed.store(false, Ordering::Release);
         let alive_ms = milliseconds(now.saturating_duration_since(self.born));
+        let idle_ms = alive_ms.saturating_sub(self.last_call_ms.load(Ordering::Relaxed));
+        let in_call = self.in_call_for(now).map(|(op, _)| op);
         Activity {
             calls: self.calls.load(Ordering::Relaxed),
-            idle_ms: alive_ms.saturating_sub(self.last_call_ms.load(Ordering::Relaxed)),
+            // A call that has not returned is no idleness.
+            idle_ms: if in_call.is_some() { 0 } else { idle_ms },
             device_bytes: self.device_bytes.load(Ordering::Relaxed),
+            waits: self.waits.load(Ordering::Relaxed),
+            waits_ended: self.waits_ended.load(Ordering::Relaxed),
+            in_call: in_call.unwrap_or(0),
         }
     }
 }
