@@ -68,8 +68,8 @@ struct GateArguments {
     /// How long a session outlives its connection.
     #[arg(long, value_name = "TIME", value_parser = time::parse, default_value = "2m")]
     resume_grace: Duration,
-    /// Sessions at once.
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=SESSIONS_MAX as i64))]
+    /// Sessions at once; each is a process. A crowd of programs that starts together is one each.
+    #[arg(long, value_name = "N", default_value_t = SESSIONS_MAX as u16, value_parser = clap::value_parser!(u16).range(1..=SESSIONS_MAX as i64))]
     sessions: u16,
     /// Memory of this machine that one session's worker may hold. Default: three quarters of it.
     #[arg(long, value_name = "SIZE", value_parser = quota::parse_bytes)]
