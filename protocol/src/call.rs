@@ -163,6 +163,10 @@ pub struct LoadLibrary {
     pub jit: JitOptions,
 }
 
+/// Options of the compiler whose value is a plain number. Any other is a pointer, or is not known here, and does not cross.
+pub const JIT_OPTIONS_CROSSING: &[u32] =
+    &[0, 1, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 20, 21, 22, 23, 24, 29, 30, 31, 32, 33, 34, 35];
+
 /// Options of the compiler that are numbers; its log buffers are the shim's own affair.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
 pub struct JitOptions {

@@ -47,6 +47,11 @@ pub enum FrameError {
     UnknownKind(u8),
     #[error("a record with {bytes} bytes of body, more than {BODY_BYTES_MAX}")]
     TooLong { bytes: u32 },
+    #[error("flags {0:#04x}, of which some are unknown")]
+    UnknownFlags(u8),
+    /// A sender that fills it may mean something by it that this build does not know.
+    #[error("a {kind:?} with a field set that its kind does not have")]
+    UnusedField { kind: RecordKind },
 }
 
 impl Header {
@@ -72,7 +77,7 @@ impl Header {
         if body_bytes as usize > BODY_BYTES_MAX {
             return Err(FrameError::TooLong { bytes: body_bytes });
         }
-        Ok(Header {
+        let header = Header {
             kind: match bytes[26] {
                 1 => RecordKind::Call,
                 2 => RecordKind::Reply,
@@ -88,7 +93,27 @@ impl Header {
             flags: bytes[27],
             code: i32::from_le_bytes(part(bytes, 28)),
             body_bytes,
-        })
+        };
+        header.check()?;
+        Ok(header)
+    }
+
+    /// Whether it sets only what its kind has.
+    fn check(&self) -> Result<(), FrameError> {
+        if self.flags & !FLAG_ASKED != 0 {
+            return Err(FrameError::UnknownFlags(self.flags));
+        }
+        let unused = match self.kind {
+            RecordKind::Call => self.code != 0,
+            RecordKind::Reply => self.op != 0,
+            RecordKind::Notice => false,
+            RecordKind::Ack | RecordKind::Greeting => {
+                let fields =
+                    [self.op, self.slot.into(), self.flags.into(), self.code as u32, self.body_bytes];
+                self.about != 0 || fields.into_iter().any(|field| field != 0)
+            }
+        };
+        if unused { Err(FrameError::UnusedField { kind: self.kind }) } else { Ok(()) }
     }
 }
 
@@ -99,7 +124,7 @@ mod tests {
     #[test]
     fn a_header_survives_the_wire() {
         let header = Header {
-            kind: RecordKind::Reply,
+            kind: RecordKind::Notice,
             op: 0xdead_beef,
             number: u64::MAX - 1,
             about: 77,
@@ -118,5 +143,29 @@ mod tests {
         bytes[0..4].copy_from_slice(&(BODY_BYTES_MAX as u32 + 1).to_le_bytes());
         assert_eq!(Header::decode(&bytes), Err(FrameError::TooLong { bytes: BODY_BYTES_MAX as u32 + 1 }));
         assert_eq!(Header::decode(&[0; HEADER_BYTES]), Err(FrameError::UnknownKind(0)));
+    }
+
+    #[test]
+    fn what_a_kind_does_not_have_must_not_be_set() {
+        let plain =
+            |kind| Header { kind, op: 0, number: 7, about: 0, slot: 0, flags: 0, code: 0, body_bytes: 0 };
+        let decoded = |header: Header| Header::decode(&header.encode());
+        for kind in
+            [RecordKind::Call, RecordKind::Reply, RecordKind::Notice, RecordKind::Ack, RecordKind::Greeting]
+        {
+            assert_eq!(decoded(plain(kind)), Ok(plain(kind)));
+            let flagged = Header { flags: 2, ..plain(kind) };
+            assert_eq!(decoded(flagged), Err(FrameError::UnknownFlags(2)));
+        }
+        for header in [
+            Header { code: 1, ..plain(RecordKind::Call) },
+            Header { op: 1, ..plain(RecordKind::Reply) },
+            Header { body_bytes: 1, ..plain(RecordKind::Ack) },
+            Header { about: 1, ..plain(RecordKind::Ack) },
+            Header { slot: 1, ..plain(RecordKind::Greeting) },
+            Header { flags: FLAG_ASKED, ..plain(RecordKind::Greeting) },
+        ] {
+            assert_eq!(decoded(header), Err(FrameError::UnusedField { kind: header.kind }));
+        }
     }
 }

@@ -15,6 +15,7 @@ pub mod frame;
 pub mod graph;
 pub mod handle;
 pub mod handoff;
+pub mod image;
 pub mod limits;
 pub mod param;
 pub mod session;

@@ -35,6 +35,9 @@ pub const LANDING_BYTES_MAX: u64 = 256 << 20;
 /// The largest module image that is taken, all pieces together.
 pub const IMAGE_BYTES_MAX: usize = 1 << 30;
 
+/// Images of one session that are on their way or not loaded yet, all together: two of the largest.
+pub const UPLOAD_BYTES_MAX: usize = 2 * IMAGE_BYTES_MAX;
+
 /// The longest name of a function or variable in a module; mangled C++ names are long.
 pub const NAME_BYTES_MAX: usize = 64 << 10;
 
@@ -53,6 +56,10 @@ pub const DEAD_CONTEXTS_MAX: usize = 4096;
 /// Environment variables that travel with hello, and the bytes of each.
 pub const VARIABLES_MAX: usize = 64;
 pub const VARIABLE_BYTES_MAX: usize = 4096;
+
+/// Ranges that a client may offer for the arena, and where a process's own addresses end.
+pub const FREE_RANGES_MAX: usize = 64;
+pub const ADDRESSES_END: u64 = 1 << 47;
 
 /// Kernels of a library whose parameter layouts come with the load; of larger ones each is asked for at its first use.
 pub const KERNELS_WITH_LOAD_MAX: usize = 512;

@@ -19,6 +19,7 @@ use crate::waiters::{self, Then, Waiters};
 use farwarp_protocol::error::{CUDA_ERROR_NOT_READY, Code};
 use farwarp_protocol::frame::{Header, RecordKind};
 use farwarp_protocol::handle::{Id, ObjectKind};
+use farwarp_protocol::limits::{CLIENT_THREADS_MAX, KERNEL_PARAM_BYTES_MAX};
 use farwarp_protocol::param::{STREAM_LEGACY, STREAM_PER_THREAD};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -33,6 +34,18 @@ const WITHOUT_TIMING: u32 = 2;
 pub struct Call<'a> {
     pub asker: Asker,
     pub body: &'a [u8],
+}
+
+/// Who asks, if the record is a call at all.
+pub fn asker(header: &Header) -> Result<Asker, Refusal> {
+    if header.kind != RecordKind::Call {
+        return Err(Refusal::NoCall);
+    }
+    // Slots count from 1; 0 is a thread at its end, which has given its own back.
+    if header.slot as usize > CLIENT_THREADS_MAX {
+        return Err(Refusal::NoSuchSlot { slot: header.slot, max: CLIENT_THREADS_MAX });
+    }
+    Ok(Asker::of(header))
 }
 
 /// What a handler leaves behind.
@@ -101,6 +114,9 @@ pub struct Executor {
     pub counters: Arc<Counters>,
     /// The session's quota of device memory.
     pub device_bytes_max: u64,
+    /// Where a launch's parameters lie while the driver takes them: as many bytes as any kernel has, so that a driver which believes
+    /// the kernel, and not the size that it is told, reads nothing but parameters.
+    pub params: Box<[u8]>,
     waiters: Waiters,
     devices: usize,
     /// The driver's current context of the executor's thread.
@@ -135,6 +151,7 @@ impl Executor {
             printed,
             counters,
             device_bytes_max: u64::MAX,
+            params: vec![0; KERNEL_PARAM_BYTES_MAX].into(),
             waiters: Waiters::new(driver),
             devices,
             current: 0,
@@ -142,14 +159,10 @@ impl Executor {
     }
 
     /// Issues one call. A refusal means that the client broke the protocol, and ends the session.
-    pub fn execute(&mut self, header: Header, body: &[u8]) -> Result<(), Refusal> {
-        if header.kind != RecordKind::Call {
-            return Err(Refusal::NoCall);
-        }
-        let asker = Asker::of(&header);
+    pub fn execute(&mut self, asker: Asker, op: u32, body: &[u8]) -> Result<(), Refusal> {
         let call = Call { asker, body };
-        self.counters.began(header.op, Instant::now());
-        let handler = serve::handler(header.op).ok_or(Refusal::UnknownOp { op: header.op })?;
+        self.counters.began(op, Instant::now());
+        let handler = serve::handler(op).ok_or(Refusal::UnknownOp { op })?;
         if let Reply::Now(code, reply) = handler(self, &call)? {
             if asker.asked {
                 self.lines.settle();
@@ -163,6 +176,11 @@ impl Executor {
     /// A session that waits for the GPU is busy, though it makes no calls.
     pub fn count_waiting(&self, now: Instant) {
         self.counters.waits(self.waiters.under_way() as u64, self.waiters.ended(), now);
+    }
+
+    /// Whether something of the client's waits for the GPU.
+    pub fn waits(&self) -> bool {
+        self.waiters.under_way() > 0
     }
 
     pub fn device(&self, ordinal: i32) -> Result<i32, Refusal> {

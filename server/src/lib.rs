@@ -10,6 +10,7 @@
 //! - [`port`]: the worker's door to the gate and to its client
 //! - [`worker`]: takes calls off the log; `executor` issues them by the handlers of `serve` and `by_hand`
 //! - `driver`: the libcuda that was loaded; `objects`, `ranges`, `arena`: what the session owns there
+//! - [`refusal`]: what ends a session; [`rig`]: a session without a connection, for tests
 //! - `outlet`, `waiters`, `staging`, `printed`: answers, waiting for the GPU, pinned memory, what kernels print
 
 mod arena;
@@ -27,7 +28,8 @@ pub mod port;
 mod printed;
 pub mod quota;
 mod ranges;
-mod refusal;
+pub mod refusal;
+pub mod rig;
 mod serve;
 mod snapshot;
 mod staging;

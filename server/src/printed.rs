@@ -27,7 +27,12 @@ impl Printed {
             }
             File::from_raw_fd(fd)
         };
-        Ok(Printed { file, taken: Mutex::new(0) })
+        Ok(Printed::over(file))
+    }
+
+    /// What lies in a file, stdout or not.
+    pub fn over(file: File) -> Printed {
+        Printed { file, taken: Mutex::new(0) }
     }
 
     /// What was printed since the last time.

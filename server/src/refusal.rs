@@ -4,9 +4,29 @@ use farwarp_protocol::boxes::Shape;
 use farwarp_protocol::codec::CodecError;
 use farwarp_protocol::graph::PlanError;
 use farwarp_protocol::handle::{Id, ObjectKind};
+use farwarp_protocol::image::ImageError;
 
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+macro_rules! refusals {
+    ($($(#[$($said:tt)*])* $rule:ident $({ $($fields:tt)* })? $(($($inner:tt)*))?,)*) => {
+        #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+        pub enum Refusal {
+            $($(#[$($said)*])* $rule $({ $($fields)* })? $(($($inner)*))?,)*
+        }
+
+        impl Refusal {
+            /// Every rule's name: the abuse tests compare it with what they met.
+            pub const RULES: &[&str] = &[$(stringify!($rule)),*];
+
+            pub fn rule(&self) -> &'static str {
+                match self {
+                    $(Self::$rule { .. } => stringify!($rule),)*
+                }
+            }
+        }
+    };
+}
+
+refusals! {
     #[error("operation {op:#010x} is none that the server has a handler for")]
     UnknownOp { op: u32 },
     #[error("operation {op:#010x} before hello")]
@@ -17,16 +37,20 @@ pub enum Refusal {
     OtherTable { ours: u64, theirs: u64 },
     #[error("a body that ends {missing} bytes early")]
     Short { missing: usize },
-    #[error(transparent)]
+    #[error("a body that does not decode")]
     Codec(#[from] CodecError),
     #[error("{left} bytes after the last argument")]
     Trailing { left: usize },
     #[error("a record that is no call")]
     NoCall,
+    #[error("slot {slot} of {max}")]
+    NoSuchSlot { slot: u16, max: usize },
     #[error("{id:?} is no live {kind:?}")]
     NoSuchObject { id: Id, kind: ObjectKind },
     #[error("{id:?} is taken, or not an id of a {kind:?}")]
     BadNewId { id: Id, kind: ObjectKind },
+    #[error("{id:?} belongs to its library and is not unloaded by itself")]
+    NotItsOwn { id: Id },
     #[error("no live context {id:?} for a call that works in one")]
     NoContext { id: Id },
     #[error("{bytes} bytes from {address:#x} are not all in one live range")]
@@ -41,16 +65,24 @@ pub enum Refusal {
     TooMuch { what: &'static str, got: u64, max: u64 },
     #[error("upload {upload}: {why}")]
     Upload { upload: u64, why: &'static str },
+    #[error("an image that no driver may see")]
+    Image(#[from] ImageError),
     #[error("device {ordinal} of {count}")]
     NoSuchDevice { ordinal: i32, count: usize },
     #[error("a name with a NUL inside")]
     BadName,
-    #[error("a graph that cannot be one: {0}")]
+    #[error("a graph that cannot be one")]
     Plan(#[from] PlanError),
     #[error("step {step} of level {level} of a graph that has no such")]
     NoSuchStep { level: u32, step: u32 },
     #[error("a graph that would touch the client's own memory")]
     HostStep,
+    #[error("launch attribute {id} does not cross")]
+    LaunchAttribute { id: u32 },
+    #[error("option {option} of the compiler does not cross")]
+    JitOption { option: u32 },
+    #[error("host call {token} is waited for already")]
+    HostCallTwice { token: u64 },
     #[error("host call {token} is not waited for")]
     NoSuchHostCall { token: u64 },
 }

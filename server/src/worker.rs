@@ -2,20 +2,21 @@
 
 use crate::arena::Arena;
 use crate::driver::Driver;
-use crate::executor::Executor;
+use crate::executor::{self, Executor};
 use crate::outlet::{Asker, Outlet};
-use crate::port::{PortError, WorkerPort};
+use crate::param::Reader;
+use crate::port::{Counters, PortError, WorkerPort};
 use crate::printed::Printed;
 use crate::refusal::Refusal;
 use crate::{snapshot, worker_process};
 use anyhow::{Context, anyhow};
 use farwarp_protocol::admission::close;
-use farwarp_protocol::call::{self, GOODBYE, HELLO};
+use farwarp_protocol::call::{self, GOODBYE, HELLO, Range};
 use farwarp_protocol::codec;
 use farwarp_protocol::describe::describe;
 use farwarp_protocol::error::{CUDA_ERROR_NO_DEVICE, Code};
 use farwarp_protocol::frame::Header;
-use farwarp_protocol::limits::{VARIABLE_BYTES_MAX, VARIABLES_MAX};
+use farwarp_protocol::limits::{ADDRESSES_END, FREE_RANGES_MAX, VARIABLE_BYTES_MAX, VARIABLES_MAX};
 use farwarp_protocol::snapshot::{Hello, PASSED_ON, Snapshot};
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
@@ -102,6 +103,12 @@ struct Worker {
     executor: Option<Executor>,
 }
 
+/// What a record was.
+enum Taken {
+    Call,
+    Goodbye,
+}
+
 impl Worker {
     /// Serves calls until the client is done or the session is over.
     fn serve(&mut self) -> anyhow::Result<()> {
@@ -120,12 +127,12 @@ impl Worker {
             let mut worked = false;
             while let Some(header) = self.outlet.next_call(&mut body)? {
                 worked = true;
-                if header.op == GOODBYE {
-                    self.outlet.answer(Asker::of(&header), 0, &[]);
+                let taken = self
+                    .take(header, &body)
+                    .with_context(|| format!("call {}, {}", header.number, describe(header.op, &body)))?;
+                if let Taken::Goodbye = taken {
                     return Ok(());
                 }
-                self.take(header, &body)
-                    .with_context(|| format!("call {}, {}", header.number, describe(header.op, &body)))?;
             }
             if worked {
                 last_call = Instant::now();
@@ -138,63 +145,42 @@ impl Worker {
         }
     }
 
-    fn take(&mut self, header: Header, body: &[u8]) -> anyhow::Result<()> {
-        match &mut self.executor {
-            Some(_) if header.op == HELLO => Err(Refusal::HelloTwice.into()),
-            Some(executor) => Ok(executor.execute(header, body)?),
-            None if header.op == HELLO => self.hello(header, body),
-            None => Err(Refusal::BeforeHello { op: header.op }.into()),
+    fn take(&mut self, header: Header, body: &[u8]) -> anyhow::Result<Taken> {
+        let asker = executor::asker(&header)?;
+        match (&mut self.executor, header.op) {
+            (_, GOODBYE) => {
+                Reader::new(body).finish()?;
+                self.outlet.answer(asker, 0, &[]);
+                return Ok(Taken::Goodbye);
+            }
+            (Some(_), HELLO) => return Err(Refusal::HelloTwice.into()),
+            (Some(executor), op) => executor.execute(asker, op, body)?,
+            (None, HELLO) => self.hello(asker, body)?,
+            (None, op) => return Err(Refusal::BeforeHello { op }.into()),
         }
+        Ok(Taken::Call)
     }
 
     /// The first call: only now are the client's variables known, so only now is the driver loaded.
-    fn hello(&mut self, header: Header, body: &[u8]) -> anyhow::Result<()> {
-        let hello: Hello = codec::decode(body)?;
-        let ours = call::fingerprint();
-        if hello.table != ours {
-            return Err(Refusal::OtherTable { ours, theirs: hello.table }.into());
-        }
-        set_variables(&hello.variables)?;
-        match self.load(&hello) {
-            Ok((executor, snapshot)) => {
+    fn hello(&mut self, asker: Asker, body: &[u8]) -> anyhow::Result<()> {
+        let hello = checked_hello(body)?;
+        set_variables(&hello.variables);
+        let counters = self.door.port().counters();
+        match open(&self.driver, &hello, &self.outlet, &self.printed, counters) {
+            Ok((mut executor, snapshot)) => {
+                executor.device_bytes_max = self.device_bytes_max;
                 self.executor = Some(executor);
                 self.door.port().driver_loaded()?;
-                self.outlet.answer(Asker::of(&header), 0, &codec::encode(&snapshot));
+                self.outlet.answer(asker, 0, &codec::encode(&snapshot));
                 Ok(())
             }
             Err((code, why)) => {
                 self.door.port().driver_failed(&why)?;
-                self.outlet.answer(Asker::of(&header), code, &[]);
+                self.outlet.answer(asker, code, &[]);
                 self.outlet.drive()?;
                 Err(anyhow!(why))
             }
         }
-    }
-
-    fn load(&self, hello: &Hello) -> Result<(Executor, Snapshot), (Code, String)> {
-        let driver: &'static Driver = Box::leak(Box::new(
-            Driver::load(&self.driver)
-                .map_err(|error| (CUDA_ERROR_NO_DEVICE, format!("{}: {error}", self.driver.display())))?,
-        ));
-        let refused = |what| move |code: Code| (code, format!("{what} failed with CUDA error {code}"));
-        initialize(driver).map_err(refused("cuInit"))?;
-        let devices = snapshot::devices(driver).map_err(refused("reading the devices"))?;
-        let granules = devices.iter().map(|device| device.granularity[0]).collect();
-        let (arena, reserved) = Arena::reserve(driver, &hello.free_ranges, granules);
-        let (driver_version, loading_mode) = versions(driver).map_err(refused("reading the version"))?;
-        let snapshot = Snapshot {
-            driver_version,
-            loading_mode,
-            rows: snapshot::rows(driver),
-            arena: reserved,
-            software: is_software(&self.driver),
-            devices,
-        };
-        let (outlet, printed) = (self.outlet.clone(), self.printed.clone());
-        let counters = self.door.port().counters();
-        let mut executor = Executor::new(driver, snapshot.devices.len(), arena, outlet, printed, counters);
-        executor.device_bytes_max = self.device_bytes_max;
-        Ok((executor, snapshot))
     }
 
     /// Holds the door meanwhile: what comes there wakes this thread.
@@ -209,6 +195,36 @@ impl Worker {
         poll(&fds, timeout);
         self.outlet.woken();
     }
+}
+
+/// Loads the driver and learns everything about it that does not change.
+pub(crate) fn open(
+    path: &Path,
+    hello: &Hello,
+    outlet: &Arc<Outlet>,
+    printed: &Arc<Printed>,
+    counters: Arc<Counters>,
+) -> Result<(Executor, Snapshot), (Code, String)> {
+    let driver: &'static Driver = Box::leak(Box::new(
+        Driver::load(path).map_err(|error| (CUDA_ERROR_NO_DEVICE, format!("{}: {error}", path.display())))?,
+    ));
+    let refused = |what| move |code: Code| (code, format!("{what} failed with CUDA error {code}"));
+    initialize(driver).map_err(refused("cuInit"))?;
+    let devices = snapshot::devices(driver).map_err(refused("reading the devices"))?;
+    let granules = devices.iter().map(|device| device.granularity[0]).collect();
+    let (arena, reserved) = Arena::reserve(driver, &hello.free_ranges, granules);
+    let (driver_version, loading_mode) = versions(driver).map_err(refused("reading the version"))?;
+    let snapshot = Snapshot {
+        driver_version,
+        loading_mode,
+        rows: snapshot::rows(driver),
+        arena: reserved,
+        software: is_software(path),
+        devices,
+    };
+    let (outlet, printed) = (outlet.clone(), printed.clone());
+    let executor = Executor::new(driver, snapshot.devices.len(), arena, outlet, printed, counters);
+    Ok((executor, snapshot))
 }
 
 #[allow(unsafe_code)] // the driver's first functions
@@ -235,23 +251,42 @@ fn is_software(driver: &Path) -> bool {
     driver.parent().is_some_and(|folder| folder.ends_with("softgpu"))
 }
 
+/// What a client brings, held to its limits.
+fn checked_hello(body: &[u8]) -> Result<Hello, Refusal> {
+    let hello: Hello = codec::decode(body)?;
+    let ours = call::fingerprint();
+    if hello.table != ours {
+        return Err(Refusal::OtherTable { ours, theirs: hello.table });
+    }
+    let at_most = |what, got: usize, max: usize| match got > max {
+        true => Err(Refusal::TooMuch { what, got: got as u64, max: max as u64 }),
+        false => Ok(()),
+    };
+    at_most("variables", hello.variables.len(), VARIABLES_MAX)?;
+    at_most("free ranges", hello.free_ranges.len(), FREE_RANGES_MAX)?;
+    for (_, value) in &hello.variables {
+        at_most("bytes of a variable", value.len(), VARIABLE_BYTES_MAX)?;
+        if value.contains('\0') {
+            return Err(Refusal::BadName);
+        }
+    }
+    let lies_in_a_process =
+        |range: &Range| range.address.checked_add(range.bytes).is_some_and(|end| end <= ADDRESSES_END);
+    match hello.free_ranges.iter().find(|range| range.bytes == 0 || !lies_in_a_process(range)) {
+        Some(Range { address, bytes }) => Err(Refusal::OutOfRange { address: *address, bytes: *bytes }),
+        None => Ok(hello),
+    }
+}
+
 /// Only names of the fixed list are set, before the driver is loaded and while there is no other thread that reads them.
 #[allow(unsafe_code)] // changes the environment
-fn set_variables(variables: &[(String, String)]) -> anyhow::Result<()> {
-    let got = variables.len() as u64;
-    if got > VARIABLES_MAX as u64 {
-        return Err(Refusal::TooMuch { what: "variables", got, max: VARIABLES_MAX as u64 }.into());
-    }
+fn set_variables(variables: &[(String, String)]) {
     for (name, value) in variables.iter().filter(|(name, _)| PASSED_ON.contains(&name.as_str())) {
-        if value.len() > VARIABLE_BYTES_MAX || value.contains('\0') {
-            return Err(Refusal::BadName.into());
-        }
         // SAFETY: the keeper thread reads no variable.
         unsafe { std::env::set_var(name, value) };
     }
     // SAFETY: as above.
     unsafe { std::env::set_var("CUDA_DEVICE_MAX_CONNECTIONS", MAX_CONNECTIONS) };
-    Ok(())
 }
 
 /// Acknowledges, keeps alive and lets a new connection in while a call keeps the executor busy: a compilation, or an answer for

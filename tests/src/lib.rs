@@ -2,12 +2,14 @@
 //! misbehaves.
 
 mod household;
+mod judge;
 mod product;
 pub mod relay;
 mod run;
 mod server;
 
 pub use household::Household;
+pub use judge::Judge;
 pub use product::{Product, Road, root};
 pub use relay::Relay;
 pub use run::{Outcome, Running, not_run, run, start, wait_until};

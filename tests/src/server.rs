@@ -29,6 +29,16 @@ impl Server {
 
     /// One whose sessions outlive their connection by this.
     pub fn with_grace(resume_grace: Duration) -> Self {
+        let driver = Product::find().dist().join("lib/farwarp/softgpu/libcuda.so.1");
+        Self::with(resume_grace, &driver, "on")
+    }
+
+    /// One whose workers load this driver, which writes a file; so they are not jailed.
+    pub fn with_driver(driver: &Path) -> Self {
+        Self::with(RESUME_GRACE, driver, "off")
+    }
+
+    fn with(resume_grace: Duration, driver: &Path, jail: &str) -> Self {
         let folder =
             tempfile::Builder::new().prefix("farwarp-server-").tempdir().expect("a temporary folder");
         let product = Product::find();
@@ -37,8 +47,9 @@ impl Server {
         let process = household
             .command(&product.dist().join("bin/farwarp-server"))
             .args(["--listen", "127.0.0.1:0", "--resume-grace", &format!("{}s", resume_grace.as_secs())])
+            .args(["--jail", jail])
             .arg("--driver")
-            .arg(absolute(&product.dist().join("lib/farwarp/softgpu/libcuda.so.1")))
+            .arg(absolute(driver))
             .arg("--ticket-file")
             .arg(folder.path().join("ticket"))
             .env("FARWARP_LOG", "info")

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // calls the driver.
 
 use crate::executor::{Call, Executor, Reply};
+use crate::param::Reader;
 use crate::refusal::Refusal;
 use farwarp_protocol::call::{ContextGone, ContextNew};
 use farwarp_protocol::codec::decode;
@@ -80,6 +81,7 @@ pub fn synchronize_context(executor: &mut Executor, call: &Call) -> Result<Reply
 }
 
 pub fn thread_gone(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
+    Reader::new(call.body).finish()?;
     executor.thread_gone(call.asker.slot)?;
     Ok(Reply::DONE)
 }

@@ -17,8 +17,9 @@ pub fn event_create(executor: &mut Executor, call: &Call) -> Result<Reply, Refus
 }
 
 pub fn event_destroy(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
-    let raw = executor.objects.remove(decode(call.body)?, ObjectKind::Event)?;
+    let id = decode(call.body)?;
     executor.enter(call)?;
+    let raw = executor.objects.remove(id, ObjectKind::Event)?;
     // SAFETY: an event that this session made and nobody names any more.
     Ok(unsafe { executor.driver.cuEventDestroy_v2(raw) }.into())
 }

@@ -4,7 +4,7 @@
 
 use super::graph_build::{self, Build, Nodes};
 use super::graph_change::apply;
-use super::take_image;
+use super::take_upload;
 use crate::driver::Driver;
 use crate::executor::{Call, Executor, Reply};
 use crate::refusal::Refusal;
@@ -89,7 +89,8 @@ pub fn graph_conditionals_gone(executor: &mut Executor, call: &Call) -> Result<R
 
 pub fn graph_instantiate(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
     let GraphInstantiate { upload, exec, graph } = decode(call.body)?;
-    let (words, bytes) = take_image(executor, upload)?;
+    executor.enter(call)?;
+    let (words, bytes) = take_upload(executor, upload)?;
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).take(bytes).collect();
     let plan = Plan::decode(&bytes)?;
     graph_build::check(executor, &plan)?;
@@ -97,7 +98,6 @@ pub fn graph_instantiate(executor: &mut Executor, call: &Call) -> Result<Reply, 
     if before.is_none() {
         executor.objects.check_new(exec, ObjectKind::GraphExec)?;
     }
-    executor.enter(call)?;
     let driver = executor.driver;
     let made = match executor.conditional_graphs.graphs.get(&graph) {
         Some(known) => instantiate_conditional(executor, graph, known.raw, &plan)?,

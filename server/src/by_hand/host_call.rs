@@ -50,6 +50,11 @@ impl Latches {
         Ok((std::ptr::from_ref(word) as u64, word.load(Ordering::Relaxed).wrapping_add(1)))
     }
 
+    /// A latch that no stream waits at is closed for nobody.
+    fn give_back(&mut self, token: u64) {
+        let _ = self.open(token);
+    }
+
     pub fn open(&mut self, token: u64) -> Option<()> {
         let (context, index) = self.closed.remove(&token)?;
         let words = self.of_context.get_mut(&context)?;
@@ -89,6 +94,9 @@ impl Words {
 
 pub fn host_call(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
     let HostCall { stream, token } = decode(call.body)?;
+    if executor.latches.closed.contains_key(&token) {
+        return Err(Refusal::HostCallTwice { token });
+    }
     let stream = executor.stream(call, stream)?;
     executor.enter(call)?;
     Ok(latch(executor, call, stream, token)?.into())
@@ -111,7 +119,10 @@ pub fn latch(
     // SAFETY: the word lives as long as the context.
     let outcome =
         closed.and_then(|(word, open)| unsafe { driver.cuStreamWaitValue32_v2(stream, word, open, REACHES) });
-    if outcome.is_ok() {
+    if outcome.is_err() {
+        executor.latches.give_back(token);
+        executor.after(context, vec![reached], Box::new(drop))?;
+    } else {
         let (outlet, lines) = (executor.outlet.clone(), executor.lines.clone());
         let then = move |_| {
             lines.settle();

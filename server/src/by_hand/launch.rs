@@ -18,7 +18,7 @@ pub const EXTRA_END: *mut c_void = std::ptr::null_mut();
 
 pub fn launch(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
     let (launch, header): (Launch, usize) = decode_prefix(call.body)?;
-    let mut params = call.body[header..].to_vec();
+    let params = &call.body[header..];
     let got = params.len() as u64;
     if got > KERNEL_PARAM_BYTES_MAX as u64 {
         return Err(Refusal::TooMuch {
@@ -28,8 +28,9 @@ pub fn launch(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
         });
     }
     let mut bytes = params.len();
+    executor.params[..bytes].copy_from_slice(params);
     let size = std::ptr::from_mut(&mut bytes).cast();
-    let mut extra = [EXTRA_BUFFER, params.as_mut_ptr().cast(), EXTRA_SIZE, size, EXTRA_END];
+    let mut extra = [EXTRA_BUFFER, executor.params.as_mut_ptr().cast(), EXTRA_SIZE, size, EXTRA_END];
     let driver = executor.driver;
     let outcome = with_configuration(executor, call, &launch, |config, function| {
         // SAFETY: configuration, attributes and parameters are ours and outlive the call, which copies them. What the parameters
@@ -47,7 +48,7 @@ pub fn with_configuration(
     then: impl FnOnce(&LaunchConfig, u64) -> Outcome,
 ) -> Result<Outcome, Refusal> {
     if let Some((id, _)) = launch.attributes.iter().find(|(id, _)| !ATTRIBUTES_KNOWN.contains(id)) {
-        return Err(Refusal::TooMuch { what: "launch attribute", got: *id as u64, max: 0 });
+        return Err(Refusal::LaunchAttribute { id: *id });
     }
     let function = executor.launchable(launch.function)?;
     let stream = executor.stream(call, launch.stream)?;

@@ -49,7 +49,7 @@ pub fn link_create(executor: &mut Executor, call: &Call) -> Result<Reply, Refusa
         return Err(Refusal::TooMuch { what: "links under way", got, max: LINKS_MAX });
     }
     executor.enter(call)?;
-    let mut jit = Jit::new(&wished);
+    let mut jit = Jit::new(&wished)?;
     let mut raw = 0;
     // SAFETY: options and values are equally many and live, with the logs, as long as the link.
     let outcome = unsafe {
@@ -67,12 +67,12 @@ pub fn link_create(executor: &mut Executor, call: &Call) -> Result<Reply, Refusa
 pub fn link_add(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
     let LinkAdd { link: id, upload, kind, name, jit } = decode(call.body)?;
     let raw = executor.objects.get(id, ObjectKind::LinkState)?;
-    let (input, bytes) = take_image(executor, upload)?;
     let name = checked_name(name)?;
+    let mut wished = Jit::new(&JitOptions { info_log_bytes: 0, error_log_bytes: 0, ..jit })?;
     executor.enter(call)?;
+    let (input, bytes) = take_image(executor, upload)?;
     let driver = executor.driver;
     let link = executor.links.get(id)?;
-    let mut wished = Jit::new(&JitOptions { info_log_bytes: 0, error_log_bytes: 0, ..jit });
     // SAFETY: input and name are ours; options and values are equally many. The input lives as long as the link.
     let outcome = unsafe {
         let (options, values) = (wished.options.as_mut_ptr(), wished.values.as_mut_ptr());

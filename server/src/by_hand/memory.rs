@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // calls the driver.
 
 use crate::executor::{Call, Executor, Reply};
+use crate::param::Reader;
 use crate::refusal::Refusal;
 use farwarp_protocol::call::{Allocate, NOTICE_FENCE};
 use farwarp_protocol::codec::{decode, encode};
@@ -61,6 +62,9 @@ pub fn free(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
 /// Says when everything that was queued before, in whatever context, is done. One that can no longer be waited for uses nothing.
 pub fn fence(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
     let number: u64 = decode(call.body)?;
+    if !executor.contexts.is_empty() {
+        executor.enter(call)?;
+    }
     let contexts: Vec<_> = executor.contexts.keys().copied().collect();
     let mut events = Vec::new();
     for context in contexts {
@@ -81,6 +85,7 @@ pub fn fence(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
 
 /// Free and total memory of the current context's device.
 pub fn memory_info(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
+    Reader::new(call.body).finish()?;
     executor.enter(call)?;
     let (mut free, mut total) = (0usize, 0usize);
     // SAFETY: both numbers are writable.

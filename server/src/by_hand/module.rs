@@ -6,8 +6,8 @@ use crate::driver::Driver;
 use crate::executor::{Call, Executor, Reply};
 use crate::refusal::Refusal;
 use farwarp_protocol::call::{
-    Attributes, FindFunction, FindVariable, JitOptions, KernelFunction, Layout, LibraryModule, LoadLibrary,
-    LoadModule, Loaded, Range, Unload,
+    Attributes, FindFunction, FindVariable, JIT_OPTIONS_CROSSING, JitOptions, KernelFunction, Layout,
+    LibraryModule, LoadLibrary, LoadModule, Loaded, Range, Unload,
 };
 use farwarp_protocol::codec::{decode, encode};
 use farwarp_protocol::error::Code;
@@ -22,10 +22,6 @@ const FUNCTION_ATTRIBUTES: u32 = 24;
 /// Longest compiler log that goes back.
 const LOG_BYTES_MAX: u32 = 64 << 10;
 
-/// Options of the compiler whose value is a plain number; any other would be a pointer, or is not known here.
-const JIT_OPTIONS_CROSSING: &[u32] =
-    &[0, 1, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 30, 31, 32];
-
 /// The compiler's options as the driver takes them, with log buffers of our own.
 pub struct Jit {
     pub options: Vec<u32>,
@@ -38,7 +34,7 @@ pub struct Jit {
 unsafe impl Send for Jit {}
 
 impl Jit {
-    pub fn new(wished: &JitOptions) -> Jit {
+    pub fn new(wished: &JitOptions) -> Result<Jit, Refusal> {
         let room = |bytes: u32| vec![0u8; bytes.min(LOG_BYTES_MAX) as usize];
         let mut jit = Jit {
             options: Vec::new(),
@@ -47,10 +43,11 @@ impl Jit {
             error_log: room(wished.error_log_bytes),
         };
         for (option, value) in &wished.values {
-            if JIT_OPTIONS_CROSSING.contains(option) {
-                jit.options.push(*option);
-                jit.values.push(*value as *mut c_void);
+            if !JIT_OPTIONS_CROSSING.contains(option) {
+                return Err(Refusal::JitOption { option: *option });
             }
+            jit.options.push(*option);
+            jit.values.push(*value as *mut c_void);
         }
         // CU_JIT_INFO_LOG_BUFFER and its size, CU_JIT_ERROR_LOG_BUFFER and its size.
         for (option, log) in [(3, &mut jit.info_log), (5, &mut jit.error_log)] {
@@ -59,7 +56,7 @@ impl Jit {
                 jit.values.extend([log.as_mut_ptr().cast(), log.len() as *mut c_void]);
             }
         }
-        jit
+        Ok(jit)
     }
 
     fn loaded(&self, functions: Option<Vec<(String, Layout)>>) -> Loaded {
@@ -80,10 +77,10 @@ impl Jit {
 pub fn load_module(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
     let LoadModule { upload, module, fatbin: _, jit } = decode(call.body)?;
     executor.objects.check_new(module, ObjectKind::Module)?;
-    let (image, _) = take_image(executor, upload)?;
+    let mut jit = Jit::new(&jit)?;
     executor.enter(call)?;
+    let (image, _) = take_image(executor, upload)?;
     let driver = executor.driver;
-    let mut jit = Jit::new(&jit);
     let mut raw = 0;
     // SAFETY: the image is ours, ends with a NUL, and outlives the call; options and values are equally many.
     let outcome = unsafe {
@@ -100,13 +97,13 @@ pub fn load_module(executor: &mut Executor, call: &Call) -> Result<Reply, Refusa
 pub fn load_library(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
     let LoadLibrary { upload, library, jit } = decode(call.body)?;
     executor.objects.check_new(library, ObjectKind::Library)?;
-    let (image, _) = take_image(executor, upload)?;
+    let mut jit = Jit::new(&jit)?;
     // A library belongs to no context, so a load before the first one is lawful.
     if call.asker.context != Id(0) {
         executor.enter(call)?;
     }
+    let (image, _) = take_image(executor, upload)?;
     let driver = executor.driver;
-    let mut jit = Jit::new(&jit);
     let mut raw = 0;
     let (none, no_values) = (std::ptr::null_mut(), std::ptr::null_mut());
     // SAFETY: as for a module. No library option says that the image stays, so the driver copies what it needs.
@@ -197,6 +194,11 @@ pub fn unload(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
     let driver = executor.driver;
     let is_library = object.kind() == Some(ObjectKind::Library);
     let kind = if is_library { ObjectKind::Library } else { ObjectKind::Module };
+    executor.objects.get(object, kind)?;
+    // The module of a library is the library's.
+    if executor.objects.parent(object).and_then(Id::kind) == Some(ObjectKind::Library) {
+        return Err(Refusal::NotItsOwn { id: object });
+    }
     let raw = executor.objects.remove(object, kind)?;
     executor.ranges.parent_gone(object);
     // SAFETY: what this session loaded, and nobody names any more.

@@ -174,7 +174,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    pub(super) fn new(born: Instant) -> Self {
+    pub(crate) fn new(born: Instant) -> Self {
         Self {
             born,
             calls: AtomicU64::new(0),

@@ -8,13 +8,10 @@ use crate::state::Shim;
 use farwarp_protocol::call::{IMAGE_PIECE, ImagePiece};
 use farwarp_protocol::codec::encode;
 use farwarp_protocol::error::{CUDA_ERROR_INVALID_IMAGE, CUDA_ERROR_INVALID_VALUE, Code};
+use farwarp_protocol::image::{ELF_MAGIC, FATBIN_MAGIC, WRAPPER_MAGIC, check_whole};
 use farwarp_protocol::limits::{IMAGE_BYTES_MAX, PIECE_BYTES};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-const WRAPPER_MAGIC: u32 = 0x466243b1;
-const FATBIN_MAGIC: u32 = 0xba55ed50;
-const ELF_MAGIC: u32 = u32::from_le_bytes(*b"\x7fELF");
 
 /// The bytes of an image.
 pub enum Image<'a> {
@@ -73,10 +70,16 @@ unsafe fn word_or_text(base: *const u8) -> Option<u32> {
     Some(u32::from_le_bytes(word))
 }
 
-/// A fatbin is one or several containers back to back, each a header of 16 bytes that gives the size of what follows.
+/// A fatbin is one or several containers back to back, behind a header that gives its own size and that of what follows.
 unsafe fn fatbin_bytes(base: *const u8) -> usize {
     // SAFETY: the header's magic was seen.
-    unsafe { 16 + base.add(8).cast::<u64>().read_unaligned() as usize }
+    let (header, rest) = unsafe {
+        (
+            base.add(6).cast::<u16>().read_unaligned() as usize,
+            base.add(8).cast::<u64>().read_unaligned() as usize,
+        )
+    };
+    header.max(16).saturating_add(rest)
 }
 
 /// The end of the last section or table of an ELF64 file.
@@ -107,17 +110,23 @@ unsafe fn elf_bytes(base: *const u8) -> Result<usize, Code> {
 
 /// Sends an image up and returns the number by which the load names it.
 pub fn upload(shim: &Shim, image: &[u8]) -> Result<u64, Code> {
-    let upload = upload_plan(shim, image)?;
+    // The server ends the session of a client whose image lies.
+    check_whole(image).map_err(|_| CUDA_ERROR_INVALID_IMAGE)?;
+    let upload = upload_bytes(shim, image)?;
     shim.remote.count_module_bytes(image.len());
     Ok(upload)
 }
 
 /// The same for a graph's plan, which is no module.
-pub fn upload_plan(shim: &Shim, image: &[u8]) -> Result<u64, Code> {
+pub fn upload_plan(shim: &Shim, plan: &[u8]) -> Result<u64, Code> {
+    upload_bytes(shim, plan)
+}
+
+fn upload_bytes(shim: &Shim, bytes: &[u8]) -> Result<u64, Code> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let upload = NEXT.fetch_add(1, Ordering::Relaxed);
-    let header = encode(&ImagePiece { upload, image_bytes: image.len() as u64 });
-    for piece in image.chunks(PIECE_BYTES) {
+    let header = encode(&ImagePiece { upload, image_bytes: bytes.len() as u64 });
+    for piece in bytes.chunks(PIECE_BYTES) {
         shim.remote.tell(IMAGE_PIECE, &[&header, piece])?;
     }
     Ok(upload)

@@ -13,9 +13,9 @@ use crate::memory::MemoryKind;
 use crate::objects::{Function, Kernel, Library, Module, Names, Prepared, born};
 use crate::state::{Shim, shim};
 use farwarp_protocol::call::{
-    Attributes, FIND_FUNCTION, FIND_VARIABLE, FUNCTION_ATTRIBUTES, FindFunction, FindVariable, JitOptions,
-    KERNEL_FUNCTION, KernelFunction, LIBRARY_MODULE, LOAD_LIBRARY, LOAD_MODULE, Layout, LibraryModule,
-    LoadLibrary, LoadModule, Loaded, Range, UNLOAD, Unload,
+    Attributes, FIND_FUNCTION, FIND_VARIABLE, FUNCTION_ATTRIBUTES, FindFunction, FindVariable,
+    JIT_OPTIONS_CROSSING, JitOptions, KERNEL_FUNCTION, KernelFunction, LIBRARY_MODULE, LOAD_LIBRARY,
+    LOAD_MODULE, Layout, LibraryModule, LoadLibrary, LoadModule, Loaded, Range, UNLOAD, Unload,
 };
 use farwarp_protocol::codec::{decode, encode};
 use farwarp_protocol::error::{
@@ -33,9 +33,6 @@ mod jit {
     pub const INFO_LOG_BUFFER_SIZE_BYTES: u32 = 4;
     pub const ERROR_LOG_BUFFER: u32 = 5;
     pub const ERROR_LOG_BUFFER_SIZE_BYTES: u32 = 6;
-    /// Names and addresses of symbols for the linker: pointers, which do not cross.
-    pub const GLOBAL_SYMBOL_NAMES: u32 = 17;
-    pub const GLOBAL_SYMBOL_ADDRESSES: u32 = 18;
 }
 
 /// The options of a load as the program passed them: its buffers for the logs stay here.
@@ -69,8 +66,11 @@ impl Options {
                 jit::ERROR_LOG_BUFFER => read.error_log = value.cast(),
                 jit::INFO_LOG_BUFFER_SIZE_BYTES => read.crossing.info_log_bytes = value as usize as u32,
                 jit::ERROR_LOG_BUFFER_SIZE_BYTES => read.crossing.error_log_bytes = value as usize as u32,
-                jit::GLOBAL_SYMBOL_NAMES | jit::GLOBAL_SYMBOL_ADDRESSES => {}
-                _ => read.crossing.values.push((option, value as u64)),
+                plain if JIT_OPTIONS_CROSSING.contains(&plain) => {
+                    read.crossing.values.push((plain, value as u64));
+                }
+                // Names and addresses of symbols for the linker, and what nobody knows: pointers do not cross.
+                _ => {}
             }
         }
         read

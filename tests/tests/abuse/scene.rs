@@ -1,0 +1,243 @@
+//! What a session holds when the lies begin: of each kind one thing that is alive, and things that were, or are elsewhere.
+
+use farwarp_protocol::call::{self, *};
+use farwarp_protocol::codec::{decode, encode};
+use farwarp_protocol::graph::{Edge, Plan, Step, Work};
+use farwarp_protocol::handle::{Id, ObjectKind};
+
+use crate::client::{Client, Road};
+
+/// An allocation of the scene, in bytes.
+pub const ALLOCATION_BYTES: u64 = 4096;
+
+const CODE: &str = "
+.version 7.0
+.target sm_75
+.address_size 64
+.visible .global .align 4 .u32 counter = 40;
+.visible .entry touch(.param .u64 to, .param .u32 value)
+{
+    ret;
+}
+\0";
+
+/// Ids lie so far apart that no flipped bit of one is another.
+pub const INDEXES: [u32; 8] = [0x11, 0x222, 0x444, 0x888, 0x1010, 0x2020, 0x4040, 0x8080];
+
+pub struct Scene {
+    pub context: Id,
+    /// A second one, for a call that ends it.
+    pub context_to_end: Id,
+    pub dead_context: Id,
+    pub stream: Id,
+    pub event: Id,
+    pub module: Id,
+    pub function: Id,
+    pub library: Id,
+    pub kernel: Id,
+    pub library_module: Id,
+    /// Of each kind: freed, then the same index of an older generation, and one whose parent is dead.
+    pub freed: Vec<Id>,
+    pub orphans: Vec<Id>,
+    pub address: u64,
+    pub address_to_free: u64,
+    pub freed_address: u64,
+    pub orphan_address: u64,
+    /// A function of the program's that a stream waits for.
+    pub host_call: u64,
+    /// An image that is there, and one that is not all there.
+    pub upload: u64,
+    pub half_upload: u64,
+    /// By name of the fault: plans of graphs that are there, each with one.
+    pub bad_plans: Vec<(&'static str, u64)>,
+    pub plan: u64,
+    /// The generation of ids for what a case makes; another one after each that went through.
+    pub fresh: u16,
+}
+
+pub fn id(kind: ObjectKind, generation: u16, place: usize) -> Id {
+    Id::new(kind, generation, INDEXES[place])
+}
+
+impl Scene {
+    pub fn set<R: Road>(client: &mut Client<R>) -> Scene {
+        let mut stage = Stage { client, context: id(ObjectKind::Context, 1, 0) };
+        let (context, context_to_end) = (stage.context, id(ObjectKind::Context, 1, 1));
+        stage.make_context(context);
+        stage.make_context(context_to_end);
+        let mut freed = Vec::new();
+        let mut orphans = Vec::new();
+        // What lives has its place before anything dies: a dead address must not come to life again.
+        let (address, address_to_free, freed_address) =
+            (stage.allocate(), stage.allocate(), stage.allocate());
+
+        // A context with a thing of each kind, which die with it.
+        let dead_context = id(ObjectKind::Context, 1, 2);
+        stage.make_context(dead_context);
+        stage.context = dead_context;
+        let mut made = stage.make_all(2);
+        let orphan_address = stage.allocate();
+        // A library belongs to no context, and lives on.
+        let library = id(ObjectKind::Library, 1, 2);
+        stage.say(UNLOAD, &encode(&Unload { object: library }));
+        made.retain(|id| *id != library);
+        freed.push(library);
+        orphans.extend(made);
+        stage.context = Id(0);
+        stage.say(CONTEXT_GONE, &encode(&ContextGone { context: dead_context }));
+        freed.push(dead_context);
+        stage.context = context;
+
+        // One of each that is freed by itself, and one of a newer generation in its place.
+        let stream = id(ObjectKind::Stream, 1, 3);
+        let event = id(ObjectKind::Event, 1, 3);
+        let module = id(ObjectKind::Module, 1, 3);
+        stage.make_all(3);
+        for (operation, id) in [("cuStreamDestroy_v2", stream), ("cuEventDestroy_v2", event)] {
+            stage.say(call::op(operation), &encode(&id));
+        }
+        stage.say(UNLOAD, &encode(&Unload { object: module }));
+        stage.say(UNLOAD, &encode(&Unload { object: id(ObjectKind::Library, 1, 3) }));
+        freed.extend([stream, event, module, id(ObjectKind::Library, 1, 3)]);
+        orphans.push(id(ObjectKind::Function, 1, 3));
+        orphans.push(id(ObjectKind::Kernel, 1, 3));
+        stage.make_stream(id(ObjectKind::Stream, 2, 3));
+        stage.make_event(id(ObjectKind::Event, 2, 3));
+
+        stage.make_all(0);
+        let library_module = id(ObjectKind::Module, 1, 4);
+        let library = id(ObjectKind::Library, 1, 0);
+        stage.say(LIBRARY_MODULE, &encode(&LibraryModule { library, module: library_module }));
+        stage.say(FREE, &encode(&freed_address));
+        let stream = id(ObjectKind::Stream, 1, 0);
+        stage.say(call::op("cuEventRecord"), &encode(&(id(ObjectKind::Event, 1, 0), stream)));
+        let host_call = 0x77;
+        stage.say(HOST_CALL, &encode(&HostCall { stream: id(ObjectKind::Stream, 2, 3).0, token: host_call }));
+        let (upload, half_upload) = (0x51, 0x52);
+        stage.send_image(upload, CODE.as_bytes());
+        let half = ImagePiece { upload: half_upload, image_bytes: 64 };
+        stage.say(IMAGE_PIECE, &[&encode(&half)[..], &[b' '; 32]].concat());
+        let plan = 0x53;
+        stage.send_image(plan, &Plan { levels: vec![vec![]] }.encode());
+        let step = |work| Step { work, after: Vec::new(), enabled: true };
+        let host = step(Work::Host { function: address, data: 0 });
+        let backwards = Step { after: vec![Edge { from: 7, data: [0; 8] }], ..step(Work::Empty) };
+        let lost = step(Work::RecordEvent(id(ObjectKind::Event, 1, 7).0));
+        let faults = [("HostStep", host), ("Plan", backwards), ("NoSuchObject", lost)];
+        let mut bad_plans = Vec::new();
+        for (number, (rule, step)) in faults.into_iter().enumerate() {
+            let upload = 0x60 + number as u64;
+            stage.send_image(upload, &Plan { levels: vec![vec![step]] }.encode());
+            bad_plans.push((rule, upload));
+        }
+        Scene {
+            context,
+            context_to_end,
+            dead_context,
+            stream,
+            event: id(ObjectKind::Event, 1, 0),
+            module: id(ObjectKind::Module, 1, 0),
+            function: id(ObjectKind::Function, 1, 0),
+            library,
+            kernel: id(ObjectKind::Kernel, 1, 0),
+            library_module,
+            freed,
+            orphans,
+            address,
+            address_to_free,
+            freed_address,
+            orphan_address,
+            host_call,
+            upload,
+            half_upload,
+            bad_plans,
+            plan,
+            fresh: 10,
+        }
+    }
+
+    pub fn alive(&self, kind: ObjectKind) -> Id {
+        match kind {
+            ObjectKind::Context => self.context,
+            ObjectKind::Stream => self.stream,
+            ObjectKind::Event => self.event,
+            ObjectKind::Module => self.module,
+            ObjectKind::Function => self.function,
+            ObjectKind::Library => self.library,
+            ObjectKind::Kernel => self.kernel,
+            other => panic!("the scene has no {other:?}: make one in Stage::make_all"),
+        }
+    }
+}
+
+/// An honest client at work.
+struct Stage<'a, R> {
+    client: &'a mut Client<R>,
+    context: Id,
+}
+
+impl<R: Road> Stage<'_, R> {
+    /// A call that must succeed.
+    fn say(&mut self, op: u32, body: &[u8]) -> Vec<u8> {
+        let answer = self.client.ask(op, self.context.0, body);
+        let answer =
+            answer.unwrap_or_else(|end| panic!("an honest call of {op:#x} ended the session: {end:?}"));
+        assert_eq!(answer.code, 0, "an honest call of {op:#x} failed");
+        answer.body
+    }
+
+    fn make_context(&mut self, context: Id) {
+        self.say(CONTEXT_NEW, &encode(&ContextNew { context, device: 0, flags: 0, primary: false }));
+    }
+
+    fn make_stream(&mut self, stream: Id) {
+        self.say(call::op("cuStreamCreateWithPriority"), &encode(&(stream, 0u32, 0i32)));
+    }
+
+    fn make_event(&mut self, event: Id) {
+        self.say(call::op("cuEventCreate"), &encode(&(event, 0u32)));
+    }
+
+    /// One of each kind, at one place.
+    fn make_all(&mut self, place: usize) -> Vec<Id> {
+        let of = |kind| id(kind, 1, place);
+        self.make_stream(of(ObjectKind::Stream));
+        self.make_event(of(ObjectKind::Event));
+        let upload = 0x1000 + place as u64;
+        self.send_image(upload, CODE.as_bytes());
+        let (module, jit) = (of(ObjectKind::Module), JitOptions::default());
+        self.say(LOAD_MODULE, &encode(&LoadModule { upload, module, fatbin: false, jit: jit.clone() }));
+        self.find("touch", module, of(ObjectKind::Function));
+        self.say(FIND_VARIABLE, &encode(&FindVariable { within: module, name: "counter".into() }));
+        self.send_image(upload, CODE.as_bytes());
+        let library = of(ObjectKind::Library);
+        self.say(LOAD_LIBRARY, &encode(&LoadLibrary { upload, library, jit }));
+        self.find("touch", library, of(ObjectKind::Kernel));
+        [
+            ObjectKind::Stream,
+            ObjectKind::Event,
+            ObjectKind::Module,
+            ObjectKind::Function,
+            ObjectKind::Library,
+            ObjectKind::Kernel,
+        ]
+        .map(of)
+        .to_vec()
+    }
+
+    fn find(&mut self, name: &str, within: Id, found: Id) {
+        self.say(FIND_FUNCTION, &encode(&FindFunction { within, name: name.into(), found }));
+    }
+
+    fn send_image(&mut self, upload: u64, image: &[u8]) {
+        let piece = ImagePiece { upload, image_bytes: image.len() as u64 };
+        self.say(IMAGE_PIECE, &[&encode(&piece)[..], image].concat());
+    }
+
+    fn allocate(&mut self) -> u64 {
+        let body = self.say(ALLOCATE, &encode(&Allocate { bytes: ALLOCATION_BYTES }));
+        let range: Range = decode(&body).expect("a range");
+        assert_eq!(range.bytes, ALLOCATION_BYTES, "a driver that chooses addresses gives what was asked for");
+        range.address
+    }
+}
