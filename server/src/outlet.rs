@@ -58,6 +58,11 @@ impl Outlet {
         self.room.notify_all();
     }
 
+    /// For the rig: the log begins anew, as nothing goes on over one that was broken.
+    pub fn renew(&self) {
+        self.lock().worker = Worker::new(Limits::default());
+    }
+
     /// Moves what can be moved; an error means that the connection is gone.
     pub fn drive(&self) -> Result<(), LinkError> {
         let mut state = self.lock();

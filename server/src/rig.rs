@@ -58,9 +58,10 @@ impl Rig {
         Ok((rig, snapshot))
     }
 
-    /// A new connection of the same session; what was half-way on the old one is gone.
+    /// A new log over the same objects; nothing goes on over one that was broken.
     pub fn reconnect(&mut self) {
         self.wire = Wire::default();
+        self.outlet.renew();
         self.outlet.connect(Box::new(self.wire.clone()));
     }
 

@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::thread::sleep;
+use std::time::Duration;
 
 use farwarp_protocol::{call, table};
 use tempfile::TempDir;
@@ -13,6 +15,9 @@ use crate::Product;
 const TEXT_BYTES: usize = 2;
 const TEXT: usize = 3;
 const CALLS: usize = 34;
+
+/// A driver that was not called for so long rests.
+const REST: Duration = Duration::from_millis(10);
 
 /// What the server does before it has looked at all that a call names: it touches nothing.
 const HARMLESS: [&str; 1] = ["cuCtxSetCurrent"];
@@ -54,6 +59,19 @@ impl Judge {
 
     pub fn count(&self) -> u64 {
         self.calls().iter().map(|(_, count)| count).sum()
+    }
+
+    /// The same once nothing reaches the driver any more: what waits for the GPU ends a little after the call that it was for.
+    pub fn calls_at_rest(&self) -> Vec<(&'static str, u64)> {
+        let mut before = self.calls();
+        loop {
+            sleep(REST);
+            let now = self.calls();
+            if now == before {
+                return now;
+            }
+            before = now;
+        }
     }
 
     /// The first argument that no driver ever gave, if there was one.

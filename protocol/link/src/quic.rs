@@ -300,6 +300,10 @@ impl QuicLink {
         match self.endpoint.handle(now, remote, None, ecn, datagram, &mut response) {
             Some(DatagramEvent::ConnectionEvent(handle, event)) if handle == self.handle => {
                 self.connection.handle_event(event);
+                // The peer's last word is heard at once: a reset that follows in the same batch would take its place.
+                if self.connection.is_closed() {
+                    self.take_events();
+                }
             }
             // A second connection on this one's socket is not ours to have: the gate admits, one hand-off each.
             Some(DatagramEvent::NewConnection(incoming)) => self.endpoint.ignore(incoming),

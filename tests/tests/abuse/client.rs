@@ -113,7 +113,7 @@ impl Client<Rig> {
         client
     }
 
-    /// After a frame that broke the connection: the session itself is as it was.
+    /// After a frame that broke the log: a new one, over the same objects.
     pub fn again(&mut self) {
         self.road.reconnect();
         self.heard.clear();

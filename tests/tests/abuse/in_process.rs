@@ -105,7 +105,7 @@ impl Stage {
         let number = frame[8..16].iter().rev().fold(0u64, |number, byte| number << 8 | u64::from(*byte));
         let is_control = matches!(frame[26], 4 | 5);
         if !is_control {
-            let number = number.wrapping_add(self.client.next - made_for);
+            let number = number.wrapping_add(self.client.next).wrapping_sub(made_for);
             frame[8..16].copy_from_slice(&number.to_le_bytes());
         }
         let before = judge.count();

@@ -74,13 +74,13 @@ fn cases<'a>(
 }
 
 fn tell(client: &mut Client<Wire>, case: &Case, judge: &Judge, ledger: &mut Ledger) {
-    let before = judge.count();
+    let before = judge.calls_at_rest();
     let number = client.next;
     let sent = crate::client::Road::send(&mut client.road, &case.frame);
     let end = sent.and_then(|()| client.answer_to(number));
     judged(end.map(|answer| answer.code), case.kind, &case.what, case.verdict, ledger);
     // The bystander is silent meanwhile, so every call is this session's.
-    assert_eq!(judge.count(), before, "{}: the driver was called", case.what);
+    assert_eq!(judge.calls(), before, "{}: the driver was called", case.what);
     assert_eq!(judge.objection(), None, "{}", case.what);
 }
 

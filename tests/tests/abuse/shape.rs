@@ -228,8 +228,12 @@ fn own(scene: &Scene, foreign: &Foreign) -> Vec<Shape> {
             vec![either("id", &[ObjectKind::Function, ObjectKind::Kernel])],
         ),
         launch(scene, foreign),
-        Shape::new("COPY_TO_DEVICE", COPY_TO_DEVICE, vec![address("destination", 16), stream(), piece()])
-            .open(),
+        Shape::new(
+            "COPY_TO_DEVICE",
+            COPY_TO_DEVICE,
+            vec![address("destination", 16), stream(), Field::flag("settled"), piece()],
+        )
+        .open(),
         Shape::new(
             "COPY_TO_HOST",
             COPY_TO_HOST,
@@ -249,7 +253,15 @@ fn own(scene: &Scene, foreign: &Foreign) -> Vec<Shape> {
         Shape::new(
             "BOX_TO_DEVICE",
             BOX_TO_DEVICE,
-            vec![place("start", 32), pitch(), rows(), box_shape(true), stream(), box_bytes()],
+            vec![
+                place("start", 32),
+                pitch(),
+                rows(),
+                box_shape(true),
+                stream(),
+                Field::flag("settled"),
+                box_bytes(),
+            ],
         )
         .open(),
         Shape::new(
