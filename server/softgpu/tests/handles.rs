@@ -138,22 +138,45 @@ fn the_environment_says_what_the_machine_is() {
     assert_eq!((attribute(75, 0), attribute(76, 0)), (12, 1));
     assert_eq!((attribute(33, 0), attribute(33, 1)), (3, 1), "bus of the third, then of the first");
     assert_eq!(out(|bytes| cuDeviceTotalMem_v2(bytes, 1)), 64 << 20);
-    assert_eq!(attribute(115, 0), 0, "memory pools are not built");
+    assert_eq!(
+        (attribute(88, 0), attribute(115, 0)),
+        (0, 1),
+        "pageable memory is out of reach, pools are built"
+    );
     assert_eq!(cuDeviceGetAttribute(&mut 0, 9999, 0), INVALID_VALUE);
 }
 
 #[test]
-fn memory_of_another_device_is_seen_by_those_who_asked() {
+fn kernels_see_memory_of_another_device_once_they_were_let_and_copies_always() {
     let settings = [("FARWARP_SOFTGPU_DEVICES", "2")];
     if !is_child() {
-        return passes_in_child("memory_of_another_device_is_seen_by_those_who_asked", &settings);
+        return passes_in_child(
+            "kernels_see_memory_of_another_device_once_they_were_let_and_copies_always",
+            &settings,
+        );
     }
     ok(cuInit(0));
     let other: Handle = out(|context| cuCtxCreate_v2(context, 0, 1));
     let memory = alloc(64);
     let own: Handle = out(|context| cuCtxCreate_v2(context, 0, 0));
-    assert_eq!(cuMemsetD8_v2(memory, 1, 64), INVALID_VALUE);
+    write(memory, &[5u32]);
+    let poke = function(module(POKE), "poke");
     ok(cuCtxEnablePeerAccess(other, 0));
-    ok(cuMemsetD8_v2(memory, 1, 64));
     assert_eq!(cuCtxEnablePeerAccess(own, 0), INVALID_DEVICE);
+    ok(launch(poke, 1, 1, 0, &[memory]));
+    ok(cuCtxSynchronize());
+    assert_eq!(read::<u32>(memory, 1), [7]);
+    ok(cuCtxDisablePeerAccess(other));
+    ok(launch(poke, 1, 1, 0, &[memory]));
+    assert_eq!(cuCtxSynchronize(), ILLEGAL_ADDRESS);
 }
+
+/// Writes 7 where its parameter says.
+const POKE: &str = ".visible .entry poke(.param .u64 to) {
+    .reg .b64 %rd<2>;
+    .reg .b32 %r<2>;
+    ld.param.u64 %rd1, [to];
+    mov.u32 %r1, 7;
+    st.global.u32 [%rd1], %r1;
+    ret;
+}";

@@ -56,6 +56,7 @@ prototypes! {
     fn cuCtxSynchronize();
     fn cuCtxGetLimit(value: *mut usize, limit: u32);
     fn cuCtxEnablePeerAccess(context: Handle, flags: u32);
+    fn cuCtxDisablePeerAccess(context: Handle);
     fn cuMemGetInfo_v2(free: *mut usize, total: *mut usize);
     fn cuMemAlloc_v2(address: *mut u64, bytes: usize);
     fn cuMemAllocPitch_v2(address: *mut u64, pitch: *mut usize, width: usize, height: usize, element: u32);
