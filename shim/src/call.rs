@@ -3,7 +3,8 @@
 use crate::counters::Counter;
 use crate::state::{Shim, shim};
 use farwarp_protocol::error::{
-    CUDA_ERROR_INVALID_CONTEXT, CUDA_ERROR_NOT_SUPPORTED, CUDA_ERROR_UNKNOWN, CUDA_SUCCESS, Code,
+    CUDA_ERROR_INVALID_CONTEXT, CUDA_ERROR_NOT_PERMITTED, CUDA_ERROR_NOT_SUPPORTED, CUDA_ERROR_UNKNOWN,
+    CUDA_SUCCESS, Code,
 };
 use farwarp_protocol::handle::Id;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -43,6 +44,9 @@ pub fn deny(counter: &'static Counter) -> Code {
 /// left behind come first, as they do in CUDA.
 pub fn in_context() -> Result<(&'static Shim, Id), Code> {
     let shim = shim()?;
+    if crate::threads::is_host_function() {
+        return Err(CUDA_ERROR_NOT_PERMITTED);
+    }
     let context = crate::threads::current();
     if context == Id(0) {
         return Err(CUDA_ERROR_INVALID_CONTEXT);

@@ -2,7 +2,7 @@
 //!
 //! All threads of the program share one log behind one lock. A thread that waits for an answer drives the connection itself; one such
 //! leader is enough, the others sleep until it has their answer or leaves. When nobody waits, a helper thread sends what lies in the
-//! log, keeps the connection alive, runs the program's host functions, and brings a lost connection back.
+//! log, keeps the connection alive, has the program's host functions run, and brings a lost connection back.
 
 use crate::landing::{Landing, Landings};
 use crate::recent::Recent;

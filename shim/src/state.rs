@@ -111,15 +111,15 @@ fn start() -> Result<(), Code> {
         began,
         boot_ms,
     }));
-    start_helper(move || shim.remote.help(redial, crate::by_hand::host_call::run));
+    start_thread(move || shim.remote.help(redial, crate::by_hand::host_call::run));
     SHIM.store(std::ptr::from_ref(shim).cast_mut(), Ordering::Release);
     // SAFETY: registers a function of the C calling convention that does not unwind.
     unsafe { libc::atexit(at_exit) };
     Ok(())
 }
 
-/// Starts the one thread of ours, with every signal blocked: the program's handlers are the program's threads' affair.
-fn start_helper(life: impl FnOnce() + Send + 'static) {
+/// Starts a thread of ours, with every signal blocked: the program's handlers are the program's threads' affair.
+pub fn start_thread(life: impl FnOnce() + Send + 'static) {
     // SAFETY: the two sets live here; a set that was filled or read by these functions is a set.
     unsafe {
         let mut all: libc::sigset_t = std::mem::zeroed();

@@ -24,6 +24,7 @@ thread_local! {
         const { RefCell::new(ContextStack { contexts: [Id(0); CONTEXT_STACK_DEPTH_MAX], depth: 0 }) };
     static SLOT: Cell<u16> = const { Cell::new(0) };
     static PER_THREAD: Cell<bool> = const { Cell::new(false) };
+    static IN_HOST_FUNCTION: Cell<bool> = const { Cell::new(false) };
     static IN_CALL: Cell<bool> = const { Cell::new(false) };
     static CROSSED: Cell<bool> = const { Cell::new(false) };
     static RETURN: SlotReturn = const { SlotReturn };
@@ -111,6 +112,17 @@ pub fn pop() -> Option<Id> {
         stack.depth = stack.depth.checked_sub(1)?;
         Some(stack.contexts[stack.depth])
     })
+}
+
+/// Runs a function of the program's in stream order, in which CUDA's calls are not permitted.
+pub fn within_host_function(run: impl FnOnce()) {
+    IN_HOST_FUNCTION.set(true);
+    run();
+    IN_HOST_FUNCTION.set(false);
+}
+
+pub fn is_host_function() -> bool {
+    IN_HOST_FUNCTION.get()
 }
 
 /// The thread enters a driver function; whether it was within one already.

@@ -7,16 +7,17 @@
 
 use super::copy::checked;
 use crate::call::in_context_hearing;
-use crate::state::{Shim, shim};
+use crate::state::{Shim, shim, start_thread};
+use crate::threads;
 use crate::transfer::Deferred;
 use farwarp_protocol::call::{HOST_CALL, HOST_CALL_DONE, HostCall, Range};
 use farwarp_protocol::codec::encode;
 use farwarp_protocol::error::{CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_OUT_OF_MEMORY, CUDA_SUCCESS, Code};
 use farwarp_protocol::limits::HOST_CALLS_MAX;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ffi::c_void;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex};
 
 enum Function {
     /// cuLaunchHostFunc.
@@ -150,15 +151,61 @@ fn take(token: u64) -> Option<Queued> {
     queue.as_mut()?.1.remove(&token)
 }
 
-/// It is the turn of the function that `token` stands for; a token that is not ours runs nothing.
+/// Threads that run the program's functions, started when all others are busy: one that never returns stalls its stream only.
+struct Crew {
+    waiting: VecDeque<(u64, Queued)>,
+    idle: usize,
+    threads: usize,
+}
+
+/// Functions that may run at one time, those that never return among them.
+const THREADS_MAX: usize = 64;
+
+static CREW: Mutex<Crew> = Mutex::new(Crew { waiting: VecDeque::new(), idle: 0, threads: 0 });
+static WORK: Condvar = Condvar::new();
+
+/// It is the turn of the function that `token` stands for; a token that is not ours runs nothing. What is ours returns soon.
 pub fn run(token: u64) {
     let Ok(shim) = shim() else { return };
     let sending = SENDING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let Some(queued) = take(token) else { return };
-    if let Function::Copy(copy) = queued.function {
-        return copy.send(shim, token);
-    }
+    let Some(Queued { function, data }) = take(token) else { return };
+    let queued = match function {
+        Function::Copy(copy) => return copy.send(shim, token),
+        Function::Ours(function) => {
+            drop(sending);
+            function();
+            return done(token);
+        }
+        function => Queued { function, data },
+    };
     drop(sending);
+    let mut crew = CREW.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    crew.waiting.push_back((token, queued));
+    if crew.waiting.len() > crew.idle && crew.threads < THREADS_MAX {
+        crew.threads += 1;
+        start_thread(labour);
+    }
+    WORK.notify_one();
+}
+
+fn labour() {
+    loop {
+        let mut crew = CREW.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let (token, queued) = loop {
+            if let Some(work) = crew.waiting.pop_front() {
+                break work;
+            }
+            crew.idle += 1;
+            crew = WORK.wait(crew).unwrap_or_else(|poisoned| poisoned.into_inner());
+            crew.idle -= 1;
+        };
+        drop(crew);
+        threads::within_host_function(|| call(queued));
+        done(token);
+    }
+}
+
+fn call(queued: Queued) {
     // SAFETY: the program gave function and data for exactly this call, which happens once.
     unsafe {
         match queued.function {
@@ -168,6 +215,11 @@ pub fn run(token: u64) {
             Function::Copy(_) => {}
         }
     }
-    let _ = shim.remote.tell(HOST_CALL_DONE, &[&encode(&token)]);
+}
+
+fn done(token: u64) {
+    if let Ok(shim) = shim() {
+        let _ = shim.remote.tell(HOST_CALL_DONE, &[&encode(&token)]);
+    }
     UNFINISHED.fetch_sub(1, Ordering::AcqRel);
 }

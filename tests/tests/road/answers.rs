@@ -45,6 +45,17 @@ fn making_and_destroying_a_thousand_streams_and_events_waits_for_nothing() {
 }
 
 #[test]
+fn a_function_of_the_host_may_not_call_cuda() {
+    well_on_both_roads("host_functions", &[]);
+}
+
+#[test]
+fn a_function_of_the_host_that_never_returns_stalls_its_stream_only() {
+    let said = text(&well(&Server::start(), "host_functions", &["stuck"]));
+    assert!(said.contains("another stream goes on, its functions too: yes"), "{said}");
+}
+
+#[test]
 fn functions_by_name_and_version_lie_in_our_library_or_are_not_found() {
     well(&Server::start(), "entry_points", &[]);
 }

@@ -15,6 +15,21 @@ pub static COPIES: Crew = Crew::new("softgpu-copy", COPY_THREADS);
 /// in CUDA too.
 pub static CALLBACKS: Crew = Crew::new("softgpu-host", 1);
 
+thread_local! {
+    static IN_HOST_FUNCTION: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Runs a function of the program's, in which CUDA's calls are not permitted.
+pub fn within_host_function(run: impl FnOnce()) {
+    IN_HOST_FUNCTION.set(true);
+    run();
+    IN_HOST_FUNCTION.set(false);
+}
+
+pub fn is_host_function() -> bool {
+    IN_HOST_FUNCTION.get()
+}
+
 type Work = Box<dyn FnOnce() + Send>;
 
 /// Some threads and what they shall do next. Each stream has at most one job here at a time, so the queue is no longer than

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use farwarp_face::*;
 
 use crate::driver::context::{CONTEXTS, Context};
+use crate::driver::crew;
 use crate::driver::edge::Result;
 use crate::driver::handles::Handle;
 use crate::driver::machine::machine;
@@ -37,6 +38,9 @@ pub fn current() -> Result<Arc<Context>> {
 /// The calling thread's context, which may have failed: for questions that cost no work.
 pub fn current_in_any_state() -> Result<Arc<Context>> {
     machine()?;
+    if crew::is_host_function() {
+        return Err(CUDA_ERROR_NOT_PERMITTED);
+    }
     match top() {
         0 => Err(CUDA_ERROR_INVALID_CONTEXT),
         handle => CONTEXTS.get(handle).ok_or(CUDA_ERROR_CONTEXT_IS_DESTROYED),

@@ -196,7 +196,7 @@ fn begin(job: &Arc<Job>) -> Option<Result> {
 fn call_back(job: Arc<Job>, function: Box<dyn FnOnce(CUresult) + Send>) {
     crew::CALLBACKS.give(Box::new(move || {
         let standing = job.context.standing().err().unwrap_or(CUDA_SUCCESS);
-        function(standing);
+        crew::within_host_function(|| function(standing));
         job.end(Ok(()));
     }));
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use farwarp_face::*;
 
 use crate::driver::context::{self, Context};
+use crate::driver::crew;
 use crate::driver::current::current;
 use crate::driver::edge::{DefaultStream, Result, default_stream};
 use crate::driver::handles::{Handle, Handles};
@@ -99,6 +100,9 @@ pub fn resolve(handle: Handle) -> Result<Place> {
 
 fn resolve_object(handle: Handle) -> Result<Place> {
     machine()?;
+    if crew::is_host_function() {
+        return Err(CUDA_ERROR_NOT_PERMITTED);
+    }
     let stream = STREAMS.get(handle).ok_or(CUDA_ERROR_INVALID_HANDLE)?;
     let context = context::find(stream.context)?;
     context.standing()?;
