@@ -59,13 +59,6 @@ pub enum Breach {
     Notice { got: usize },
 }
 
-/// What came down, for the statistics.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Heard {
-    pub answers: u64,
-    pub body_bytes: u64,
-}
-
 /// What came of a copy whose bytes land by themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Landed {
@@ -101,7 +94,7 @@ pub struct Client {
     resume_grace: Duration,
     /// Without a connection, until when it may come back.
     resume_until: Option<Instant>,
-    heard: Heard,
+    heard_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -129,7 +122,7 @@ impl Client {
             loss: None,
             resume_grace,
             resume_until: None,
-            heard: Heard::default(),
+            heard_bytes: 0,
         }
     }
 
@@ -299,8 +292,9 @@ impl Client {
         self.loss.take()
     }
 
-    pub fn heard(&self) -> Heard {
-        self.heard
+    /// Bytes of the bodies that came down, for the statistics.
+    pub fn heard_bytes(&self) -> u64 {
+        self.heard_bytes
     }
 
     /// The log below, for whoever looks at its limits.
@@ -311,7 +305,7 @@ impl Client {
     fn take_records(&mut self) -> Result<(), Breach> {
         while let Some(header) = self.session.next_record()? {
             let body = self.session.body();
-            self.heard.body_bytes += body.len() as u64;
+            self.heard_bytes += body.len() as u64;
             match (header.kind, header.op) {
                 (RecordKind::Reply, _) => self.take_reply(header),
                 (RecordKind::Notice, NOTICE_FAILED) => {
@@ -358,7 +352,6 @@ impl Client {
             return;
         }
         asked.answer = Some(Answer { code: header.code, body: self.session.body().to_vec() });
-        self.heard.answers += 1;
         let context = asked.context;
         // Only contexts of the program's own calls can come here, so there cannot be too many.
         let _ = self.mourn(header.code, context);

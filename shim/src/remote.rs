@@ -17,6 +17,7 @@ use farwarp_protocol::frame::{FLAG_ASKED, Header, RecordKind};
 use farwarp_protocol::handle::Id;
 use farwarp_protocol::limits::LANDING_BYTES_MAX;
 use farwarp_protocol::session::Limits;
+use std::collections::HashMap;
 use std::os::fd::RawFd;
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -75,6 +76,8 @@ struct Core {
     ended: bool,
     recent: Recent,
     traffic: Traffic,
+    /// How many questions of each thread are under way.
+    open_questions: HashMap<u16, u32>,
     buffer: Vec<u8>,
 }
 
@@ -95,6 +98,7 @@ impl Remote {
                 helper_awake: true,
                 ended: false,
                 recent: Recent::default(),
+                open_questions: HashMap::new(),
                 traffic: Traffic::default(),
                 buffer: vec![0; READ_BYTES],
             }),
@@ -124,7 +128,12 @@ impl Remote {
     }
 
     pub fn answer(&self, number: u64) -> Result<Answer, Code> {
-        self.drive_until(|core| core.client.take_answer(number))
+        let slot = crate::threads::slot();
+        self.drive_until(|core| {
+            let answer = core.client.take_answer(number)?;
+            core.answered(slot);
+            Some(answer)
+        })
     }
 
     /// Sends a copy whose bytes land by themselves when they come. Its failure is heard of as a told call's.
@@ -171,9 +180,7 @@ impl Remote {
     /// What the session and its connection have carried.
     pub fn traffic(&self) -> (Traffic, Option<LinkStats>) {
         let core = self.lock();
-        let heard = core.client.heard();
-        let traffic =
-            Traffic { round_trips: heard.answers, payload_down: heard.body_bytes, ..core.traffic.clone() };
+        let traffic = Traffic { payload_down: core.client.heard_bytes(), ..core.traffic.clone() };
         (traffic, core.link.as_ref().map(|link| link.stats()))
     }
 
@@ -225,7 +232,7 @@ impl Remote {
             core.traffic.tells += 1;
             self.see_it_sent(&mut core);
         } else if flags & FLAG_ASKED != 0 {
-            *core.traffic.asked.entry(op).or_default() += 1;
+            core.asks(op, header.slot);
         } else {
             core.traffic.tells += 1;
             self.see_it_sent(&mut core);
@@ -375,6 +382,22 @@ impl Remote {
 }
 
 impl Core {
+    /// What a thread asks while its last question is under way travels in the same round trip.
+    fn asks(&mut self, op: u32, slot: u16) {
+        *self.traffic.asked.entry(op).or_default() += 1;
+        let open = self.open_questions.entry(slot).or_default();
+        *open += 1;
+        if *open == 1 {
+            self.traffic.round_trips += 1;
+        }
+    }
+
+    fn answered(&mut self, slot: u16) {
+        if let Some(open) = self.open_questions.get_mut(&slot) {
+            *open = open.saturating_sub(1);
+        }
+    }
+
     /// Moves bytes between session and connection. Never blocks.
     fn drive(&mut self, now: Instant) {
         let Some(link) = self.link.as_mut() else { return };
