@@ -37,10 +37,11 @@ impl Drop for SlotReturn {
     fn drop(&mut self) {
         let slot = SLOT.replace(0);
         if slot != 0 {
+            // A forked child has no shim, and a lock that another thread held at the fork is never free there.
             if let Ok(shim) = crate::state::shim() {
                 shim.remote.thread_gone(slot);
+                slots().free.push(slot);
             }
-            slots().free.push(slot);
         }
     }
 }
