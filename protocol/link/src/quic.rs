@@ -4,7 +4,8 @@
 //! has one socket; a worker gets one with each hand-off by the gate, because a client may move.
 
 mod accept;
-mod roaming;
+pub mod acknowledged;
+pub mod roaming;
 pub mod settings;
 
 pub use crate::socket::{Socket, probe_offload};
@@ -28,6 +29,7 @@ use quinn_udp::{EcnCodepoint, RecvMeta};
 
 use crate::socket::{BATCH, TRAIN_BYTES};
 use crate::{Link, LinkError, LinkStats, keys, tls};
+use acknowledged::Acknowledged;
 use roaming::{Action, Roaming, Signs};
 
 /// One `drive` takes at most so many batches from a socket before it transmits, so that a fast sender cannot hold it.
@@ -67,8 +69,9 @@ pub struct QuicLink {
     /// A worker's: what the gate hands over for this connection.
     inbox: Option<Arc<Inbox>>,
     /// A client's.
-    roaming: Option<Roaming>,
-    /// Whether bytes of the stream moved since the last drive.
+    roaming: Option<(Roaming, Acknowledged)>,
+    /// Whether bytes of the stream were written, or moved either way, since the last drive.
+    wrote: bool,
     moves: bool,
 }
 
@@ -84,7 +87,8 @@ impl QuicLink {
         let socket = Socket::connected(peer)?;
         let (crypto, other_key) = tls::client(pin);
         let mut config = ClientConfig::new(crypto);
-        config.transport_config(settings::transport(silence, 0));
+        let (transport, acknowledged) = settings::transport_counted(silence, 0);
+        config.transport_config(transport);
         if let Some(cid) = first_cid {
             config.initial_dst_cid_provider(Arc::new(move || ConnectionId::new(&cid)));
         }
@@ -95,7 +99,7 @@ impl QuicLink {
             .connect(now, config, peer, "farwarp")
             .map_err(|error| io::Error::other(error.to_string()))?;
         let link = Self::over(endpoint, handle, connection, socket, silence, other_key, None);
-        Ok(Self { roaming: Some(Roaming::new(silence, now)), ..link })
+        Ok(Self { roaming: Some((Roaming::new(silence, now), acknowledged)), ..link })
     }
 
     fn over(
@@ -124,6 +128,7 @@ impl QuicLink {
             other_key,
             inbox,
             roaming: None,
+            wrote: false,
             moves: false,
         }
     }
@@ -229,7 +234,7 @@ impl QuicLink {
                 }
             };
             self.refused_since = None;
-            if let Some(roaming) = &mut self.roaming {
+            if let Some((roaming, _)) = &mut self.roaming {
                 roaming.heard(now);
             }
             for (meta, buffer) in meta.iter().zip(receiving.iter()).take(count) {
@@ -254,7 +259,7 @@ impl QuicLink {
             let passing = self.connected && now.saturating_duration_since(since) < REFUSED_MAX;
             return if passing { Ok(()) } else { Err(LinkError::NobodyListens) };
         }
-        if let Some(roaming) = &mut self.roaming {
+        if let Some((roaming, _)) = &mut self.roaming {
             roaming.unsendable(now);
         }
         if self.connected { Ok(()) } else { Err(LinkError::Socket { error: error.to_string() }) }
@@ -262,12 +267,17 @@ impl QuicLink {
 
     /// A client's look at whether the road is still there.
     fn roam(&mut self, now: Instant) -> Result<(), LinkError> {
-        let moves = std::mem::take(&mut self.moves);
-        let Some(roaming) = self.roaming.as_mut().filter(|_| self.connected) else { return Ok(()) };
+        let (wrote, moves) = (std::mem::take(&mut self.wrote), std::mem::take(&mut self.moves));
+        let Some((roaming, acknowledged)) = self.roaming.as_mut().filter(|_| self.connected) else {
+            return Ok(());
+        };
         if moves {
             roaming.moved(now);
         }
-        match roaming.look(now, &self.connection) {
+        if wrote {
+            roaming.asked(now);
+        }
+        match roaming.look(now, acknowledged) {
             None => Ok(()),
             Some(Action::Slept { slept }) => Err(LinkError::Slept { slept }),
             Some(Action::Unanswered { time }) => Err(LinkError::Unanswered { time }),
@@ -419,7 +429,8 @@ impl Link for QuicLink {
             Ok(more) => {
                 let due = self.connection.poll_timeout();
                 let again = more.then_some(now + SEND_AGAIN);
-                let roaming = self.roaming.as_ref().filter(|_| self.connected).map(Roaming::due);
+                let roaming =
+                    self.roaming.as_ref().filter(|_| self.connected).map(|(roaming, _)| roaming.due());
                 self.deadline = [due, again, roaming].into_iter().flatten().min();
             }
             Err(error) => {
@@ -436,7 +447,7 @@ impl Link for QuicLink {
         let Some(stream) = self.stream else { return Ok(0) };
         match self.connection.send_stream(stream).write(bytes) {
             Ok(count) => {
-                self.moves = true;
+                (self.wrote, self.moves) = (true, true);
                 Ok(count)
             }
             Err(WriteError::Blocked) => Ok(0),
@@ -511,14 +522,14 @@ fn read_stream(connection: &mut Connection, stream: StreamId, into: &mut [u8]) -
     result
 }
 
-impl Signs for Connection {
+impl Signs for Acknowledged {
     fn boot(&self) -> Duration {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
     }
 
     fn acks(&self) -> u64 {
-        self.stats().frame_rx.acks
+        self.get()
     }
 }
 

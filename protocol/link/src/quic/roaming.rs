@@ -21,7 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const SLEEP_MIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Action {
+pub enum Action {
     /// Ask the peer for a sign of life.
     Probe,
     /// The socket may belong to a network that is gone.
@@ -34,15 +34,15 @@ pub(super) enum Action {
 }
 
 /// What is read anew at each look.
-pub(super) trait Signs {
+pub trait Signs {
     /// The clock that runs while the machine sleeps.
     fn boot(&self) -> Duration;
-    /// How many acknowledgements have come.
+    /// How often the peer has acknowledged something new.
     fn acks(&self) -> u64;
 }
 
 #[derive(Debug)]
-pub(super) struct Roaming {
+pub struct Roaming {
     silence: Duration,
     keep_alive: Duration,
     probe_after: Duration,
@@ -51,8 +51,10 @@ pub(super) struct Roaming {
     rebound: Instant,
     look_at: Instant,
     acks: u64,
-    /// When the first was sent of what was sent since the last acknowledgement came.
+    /// Since when something new is to be acknowledged, as of the last time that anything was.
     asked: Option<Instant>,
+    /// When anything was acknowledged last, as far as was looked.
+    answered: Instant,
     /// The two clocks when they were last compared: one stands still while the machine sleeps, the other does not.
     awake: Instant,
     boot: Option<Duration>,
@@ -71,15 +73,21 @@ impl Roaming {
             look_at: now,
             acks: 0,
             asked: None,
+            answered: now,
             awake: now,
             boot: None,
         }
     }
 
-    /// Bytes of the session moved.
+    /// Bytes of the session moved: no need to ask for a while. Bytes that come down say nothing of the way up; see `ask_at`.
     pub fn moved(&mut self, now: Instant) {
         self.probe_after = PROBE_AFTER;
         self.probe_at = now + PROBE_AFTER;
+    }
+
+    /// Something was sent that the peer must acknowledge. A program that goes on telling never waits long enough for a probe.
+    pub fn asked(&mut self, now: Instant) {
+        self.asked.get_or_insert(now);
     }
 
     /// The peer was heard.
@@ -111,10 +119,10 @@ impl Roaming {
             self.rebind_at = now + rebind_after(self.keep_alive);
             return Some(Action::Rebind);
         }
-        if now >= self.probe_at {
+        if now >= self.ask_at() {
             self.probe_after = (2 * self.probe_after).min(self.keep_alive);
             self.probe_at = now + self.probe_after;
-            self.asked.get_or_insert(now);
+            self.asked(now);
             return Some(Action::Probe);
         }
         None
@@ -123,7 +131,15 @@ impl Roaming {
     /// When to look again at the latest.
     pub fn due(&self) -> Instant {
         let given_up = self.asked.map(|asked| (asked + self.patience()).max(self.look_at));
-        given_up.unwrap_or(self.probe_at).min(self.probe_at).min(self.rebind_at)
+        given_up.unwrap_or(self.ask_at()).min(self.ask_at()).min(self.rebind_at)
+    }
+
+    /// When to ask for a sign of life. Who only listens is not heard by that, so it asks too.
+    fn ask_at(&self) -> Instant {
+        match self.asked {
+            None => self.probe_at.min(self.answered + self.keep_alive),
+            Some(_) => self.probe_at,
+        }
     }
 
     fn slept(&mut self, now: Instant, boot: Duration) -> Option<Duration> {
@@ -134,7 +150,7 @@ impl Roaming {
 
     fn unanswered(&mut self, now: Instant, acks: u64) -> Option<Duration> {
         if std::mem::replace(&mut self.acks, acks) != acks {
-            self.asked = None;
+            (self.asked, self.answered) = (None, now);
         }
         let time = now.saturating_duration_since(self.asked?);
         (time >= self.patience()).then_some(time)
@@ -200,6 +216,7 @@ mod tests {
         for step in 0..1000 {
             let at = now + step * 100 * MS;
             roaming.moved(at);
+            roaming.asked(at);
             roaming.heard(at);
             assert_eq!(roaming.look(at, &Read(step * 100 * MS, step.into())), None);
         }
@@ -218,6 +235,37 @@ mod tests {
             }
         }
         assert_eq!(given_up, Some(2 * HEARTBEAT));
+    }
+
+    #[test]
+    fn who_only_listens_asks_too_and_gives_up() {
+        let now = Instant::now();
+        let mut roaming = Roaming::new(SILENCE, now);
+        let mut actions = Vec::new();
+        for step in 0..160 {
+            let at = now + step * 100 * MS;
+            roaming.moved(at);
+            roaming.heard(at);
+            actions.extend(roaming.look(at, &Read(step * 100 * MS, 0)).map(|action| (at - now, action)));
+        }
+        let given_up = Action::Unanswered { time: 2 * HEARTBEAT };
+        assert_eq!(actions[..2], [(HEARTBEAT, Action::Probe), (3 * HEARTBEAT, given_up)]);
+    }
+
+    #[test]
+    fn who_goes_on_telling_and_is_not_heard_gives_up_too() {
+        let (now, mut roaming) = (Instant::now(), Roaming::new(SILENCE, Instant::now()));
+        let mut given_up = None;
+        for step in 0..1000 {
+            let at = now + step * 100 * MS;
+            roaming.moved(at);
+            roaming.asked(at);
+            roaming.heard(at);
+            if let Some(action) = roaming.look(at, &Read(step * 100 * MS, 7)) {
+                given_up = given_up.or(Some(action));
+            }
+        }
+        assert_eq!(given_up, Some(Action::Unanswered { time: 2 * HEARTBEAT }));
     }
 
     #[test]

@@ -8,6 +8,8 @@ use quinn_proto::{
     AckFrequencyConfig, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt,
 };
 
+use super::acknowledged::Acknowledged;
+
 /// Twice the bytes in flight on 20 ms at 1 Gbit/s are 5 MB; more leaves room for 10 Gbit/s in a data centre.
 pub const STREAM_WINDOW_BYTES: u32 = 16 << 20;
 /// Data written and not yet acknowledged; `write` takes nothing beyond it.
@@ -46,6 +48,11 @@ pub fn keep_alive_for(silence: Duration) -> Duration {
 
 /// Settings of one connection. `streams` is how many bidirectional streams the peer may open.
 pub fn transport(silence: Duration, streams: u8) -> Arc<TransportConfig> {
+    transport_counted(silence, streams).0
+}
+
+/// The same, and how often what one connection with them has sent was acknowledged anew.
+pub fn transport_counted(silence: Duration, streams: u8) -> (Arc<TransportConfig>, Acknowledged) {
     let mut cubic = CubicConfig::default();
     cubic.initial_window(FIRST_WINDOW_BYTES);
     let mut discovery = MtuDiscoveryConfig::default();
@@ -66,9 +73,9 @@ pub fn transport(silence: Duration, streams: u8) -> Arc<TransportConfig> {
         .datagram_receive_buffer_size(None)
         .initial_mtu(FIRST_MTU_BYTES)
         .mtu_discovery_config(Some(discovery))
-        .ack_frequency_config(Some(acks))
-        .congestion_controller_factory(Arc::new(cubic));
-    Arc::new(config)
+        .ack_frequency_config(Some(acks));
+    let acknowledged = Acknowledged::count(&mut config, cubic);
+    (Arc::new(config), acknowledged)
 }
 
 /// Settings of an endpoint: nothing but the size of what it can receive, and its key for stateless resets.

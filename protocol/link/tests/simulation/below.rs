@@ -1,6 +1,6 @@
 //! A session over the real QUIC, over bad weather: calls go up, answers come down, connections are lost and dialled again.
 
-use crate::datagrams::{self, Network, Quic, Weather};
+use crate::datagrams::{self, CLIENT, Network, Quic, WORKER, Weather};
 use crate::random::{Random, mix};
 use farwarp_link::{Link, carry};
 use farwarp_protocol::call::op;
@@ -55,7 +55,8 @@ struct Run {
     links: (Quic, Quic),
     /// Until when the dial has time, while nothing has come through.
     dials_until: Option<Instant>,
-    cut_until: Option<Instant>,
+    /// By the side that sends.
+    cut_until: [Option<Instant>; 2],
     connections: u64,
     put: u64,
     executed: u64,
@@ -79,7 +80,7 @@ impl Run {
             worker,
             links,
             dials_until: Some(now + DIAL),
-            cut_until: None,
+            cut_until: [None; 2],
             connections: 1,
             put: 0,
             executed: 0,
@@ -94,9 +95,14 @@ impl Run {
             network.rebind();
         }
         if cuts && self.random.permille(1) {
-            self.cut_until = Some(self.now + Duration::from_millis(self.random.below(15_000)));
+            let until = Some(self.now + Duration::from_millis(self.random.below(15_000)));
+            match self.random.below(4) {
+                0 => self.cut_until[CLIENT] = until,
+                1 => self.cut_until[WORKER] = until,
+                _ => self.cut_until = [until; 2],
+            }
         }
-        network.cut = self.cut_until.is_some_and(|until| self.now < until);
+        network.cut = self.cut_until.map(|until| until.is_some_and(|until| self.now < until));
     }
 
     /// Call number n has a body that n decides; every third is asked.

@@ -5,6 +5,7 @@
 use crate::random::Random;
 use bytes::BytesMut;
 use farwarp_link::keys::KeyPair;
+use farwarp_link::quic::acknowledged::Acknowledged;
 use farwarp_link::quic::settings;
 use farwarp_link::{Link, LinkError, LinkStats, tls};
 use quinn_proto::{
@@ -16,7 +17,7 @@ use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-const SILENCE: Duration = Duration::from_secs(5);
+pub const SILENCE: Duration = Duration::from_secs(5);
 pub const CLIENT: usize = 0;
 pub const WORKER: usize = 1;
 
@@ -49,7 +50,8 @@ pub struct Network {
     addresses: [SocketAddr; 2],
     /// To each side: when it arrives, from where, what.
     on_the_way: [Vec<(Instant, SocketAddr, Vec<u8>)>; 2],
-    pub cut: bool,
+    /// By the side that sends.
+    pub cut: [bool; 2],
     pub moves: u64,
     pub spoiled: u64,
 }
@@ -64,7 +66,7 @@ impl Network {
             random,
             addresses,
             on_the_way,
-            cut: false,
+            cut: [false; 2],
             moves: 0,
             spoiled: 0,
         }))
@@ -81,7 +83,7 @@ impl Network {
         let Weather { lost, doubled, damaged, delay_us_max, datagram_bytes_max } = self.weather;
         // What is sent to an address that the client no longer has reaches nobody.
         let astray = to != self.addresses[1 - from] || bytes.len() > datagram_bytes_max;
-        if self.cut || astray || self.random.permille(lost) {
+        if self.cut[from] || astray || self.random.permille(lost) {
             self.spoiled += 1;
             return;
         }
@@ -114,13 +116,16 @@ pub struct Quic {
     connection: Option<(ConnectionHandle, Connection)>,
     stream: Option<StreamId>,
     ended: Option<LinkError>,
+    /// What the other side has acknowledged of it.
+    acknowledged: Acknowledged,
 }
 
 /// A client that dials, and the worker that it will reach.
 pub fn dial(network: &Arc<Mutex<Network>>, now: Instant, random: &mut Random) -> (Quic, Quic) {
     let pair = KeyPair::generate();
     let mut server = ServerConfig::with_crypto(tls::server(&pair));
-    server.transport_config(settings::transport(SILENCE, 1)).migration(true);
+    let (transport, worker_acknowledged) = settings::transport_counted(SILENCE, 1);
+    server.transport_config(transport).migration(true);
     let mut endpoint = |server| {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&random.next().to_le_bytes());
@@ -128,17 +133,30 @@ pub fn dial(network: &Arc<Mutex<Network>>, now: Instant, random: &mut Random) ->
     };
     let (mut client, worker) = (endpoint(None), endpoint(Some(Arc::new(server))));
     let mut config = ClientConfig::new(tls::client(pair.pin()).0);
-    config.transport_config(settings::transport(SILENCE, 0));
+    let (transport, client_acknowledged) = settings::transport_counted(SILENCE, 0);
+    config.transport_config(transport);
     let to = network.lock().unwrap().addresses[WORKER];
     let connection = client.connect(now, config, to, "farwarp").expect("a connection begins");
-    let side = |side, endpoint, connection| {
+    let side = |side, endpoint, connection, acknowledged| {
         let network = network.clone();
-        Quic { side, network, endpoint, connection, stream: None, ended: None }
+        Quic { side, network, endpoint, connection, stream: None, ended: None, acknowledged }
     };
-    (side(CLIENT, client, Some(connection)), side(WORKER, worker, None))
+    (
+        side(CLIENT, client, Some(connection), client_acknowledged),
+        side(WORKER, worker, None, worker_acknowledged),
+    )
 }
 
 impl Quic {
+    pub fn acknowledged(&self) -> &Acknowledged {
+        &self.acknowledged
+    }
+
+    /// How many ACK frames have come, whatever they say.
+    pub fn ack_frames(&self) -> u64 {
+        self.connection.as_ref().map_or(0, |(_, connection)| connection.stats().frame_rx.acks)
+    }
+
     fn take(&mut self, from: SocketAddr, bytes: &[u8], now: Instant) {
         let mut response = Vec::new();
         match self.endpoint.handle(now, from, None, None, BytesMut::from(bytes), &mut response) {

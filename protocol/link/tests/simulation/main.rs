@@ -5,6 +5,7 @@
 
 mod below;
 mod datagrams;
+mod half_open;
 mod model;
 mod program;
 mod random;
