@@ -43,3 +43,86 @@ fn write_pending(half: &mut impl Half, link: &mut dyn Link) -> Result<usize, Lin
         total += taken;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LinkStats;
+    use std::collections::VecDeque;
+    use std::os::fd::RawFd;
+
+    /// A connection that has ended, with words that had arrived before.
+    struct Ended {
+        arrived: VecDeque<&'static [u8]>,
+    }
+
+    const END: LinkError = LinkError::Reset;
+
+    impl Link for Ended {
+        fn drive(&mut self, _now: Instant) -> Result<(), LinkError> {
+            Err(END)
+        }
+
+        fn write(&mut self, _bytes: &[u8]) -> Result<usize, LinkError> {
+            Err(END)
+        }
+
+        fn read(&mut self, into: &mut [u8]) -> Result<usize, LinkError> {
+            let bytes = self.arrived.pop_front().ok_or(END)?;
+            into[..bytes.len()].copy_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn poll_fds(&self, _fds: &mut Vec<RawFd>) {}
+
+        fn timeout(&self) -> Option<Instant> {
+            None
+        }
+
+        fn close(&mut self, _code: u32, _reason: &str) {}
+
+        fn stats(&self) -> LinkStats {
+            LinkStats::default()
+        }
+    }
+
+    /// A half that has something to say, and room for so many bytes.
+    struct Hears {
+        heard: Vec<u8>,
+        room: usize,
+    }
+
+    impl Half for Hears {
+        fn pending(&mut self) -> &[u8] {
+            b"a call"
+        }
+
+        fn taken(&mut self, _bytes: usize) {
+            panic!("a connection that has ended took something");
+        }
+
+        fn wants_bytes(&self) -> bool {
+            self.heard.len() < self.room
+        }
+
+        fn receive(&mut self, bytes: &[u8]) {
+            self.heard.extend_from_slice(bytes);
+        }
+    }
+
+    fn heard(room: usize) -> (Result<(), LinkError>, Vec<u8>) {
+        let mut link = Ended { arrived: [&b"an answer"[..], b" in two parts"].into() };
+        let mut half = Hears { heard: Vec::new(), room };
+        (carry(&mut half, &mut link, &mut [0; 64], Instant::now()), half.heard)
+    }
+
+    #[test]
+    fn an_answer_that_arrives_together_with_the_end_is_heard() {
+        assert_eq!(heard(100), (Err(END), b"an answer in two parts".to_vec()));
+    }
+
+    #[test]
+    fn the_end_is_the_end_for_a_half_that_has_no_room() {
+        assert_eq!(heard(1), (Err(END), b"an answer".to_vec()));
+    }
+}

@@ -3,18 +3,21 @@
 //! What the gate does is done by hand here: a socket connected to the client, and its first datagram.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use farwarp_link::keys::{self, KeyPair};
 use farwarp_link::quic::settings::{MTU_BYTES_MAX, SEND_WINDOW_BYTES};
-use farwarp_link::quic::{Accepting, HandedOver, QuicLink, Rejected, SessionSecrets, Socket, Tagged};
+use farwarp_link::quic::{Accepting, HandedOver, Inbox, QuicLink, Rejected, SessionSecrets, Socket, Tagged};
 use farwarp_link::{Link, LinkError};
 use farwarp_protocol::admission::{DATA_CID_BYTES, DATA_CONTEXT, DATA_OPENING_BYTES, DataOpening, close};
 use farwarp_protocol::codec;
 use farwarp_protocol::ticket::{KeyPin, Secret};
 use quinn_proto::ConnectionIdGenerator;
-use rustix::net::{AddressFamily, SocketType, bind, socket, sockopt};
+use ring::hmac;
+use rustix::net::{AddressFamily, RecvFlags, SocketType, bind, recv, socket, sockopt};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const SILENCE: Duration = Duration::from_secs(10);
@@ -23,6 +26,8 @@ const SESSION: u64 = 7;
 struct Pair {
     client: QuicLink,
     worker: QuicLink,
+    inbox: Arc<Inbox>,
+    reset_key: [u8; 32],
 }
 
 /// What a client shows at a worker's door.
@@ -34,9 +39,13 @@ struct Shown {
 }
 
 /// The client's end, and what became of the worker's.
-fn meet(show: impl FnOnce(&mut Shown)) -> (QuicLink, Result<QuicLink, Rejected>) {
+fn meet(show: impl FnOnce(&mut Shown)) -> (QuicLink, Result<Accepting, Rejected>) {
+    meet_with(keys::random(), show)
+}
+
+fn meet_with(reset_key: [u8; 32], show: impl FnOnce(&mut Shown)) -> (QuicLink, Result<Accepting, Rejected>) {
     let (pair, key, now) = (KeyPair::generate(), keys::random(), Instant::now());
-    let secrets = SessionSecrets::new(SESSION, *b"thetag!!", Secret(key), keys::random(), SILENCE, &pair);
+    let secrets = SessionSecrets::new(SESSION, *b"thetag!!", Secret(key), reset_key, SILENCE, &pair);
     let mut shown = Shown { pin: None, key, session: SESSION, epoch: 1 };
     show(&mut shown);
 
@@ -73,7 +82,7 @@ fn meet(show: impl FnOnce(&mut Shown)) -> (QuicLink, Result<QuicLink, Rejected>)
             Ok(None) => thread::sleep(Duration::from_micros(50)),
             Ok(Some(epoch)) => {
                 assert_eq!(epoch, shown.epoch);
-                return (client, Ok(accepting.into_link()));
+                return (client, Ok(accepting));
             }
             Err(rejected) => return (client, Err(rejected)),
         }
@@ -89,8 +98,10 @@ fn on_shared_port(address: SocketAddr) -> UdpSocket {
 }
 
 fn pair() -> Pair {
-    let (client, worker) = meet(|_| ());
-    Pair { client, worker: worker.unwrap() }
+    let reset_key = keys::random();
+    let (client, worker) = meet_with(reset_key, |_| ());
+    let worker = worker.unwrap();
+    Pair { client, inbox: worker.inbox(), worker: worker.into_link(), reset_key }
 }
 
 fn end_of(link: &mut QuicLink) -> LinkError {
@@ -107,7 +118,7 @@ fn end_of(link: &mut QuicLink) -> LinkError {
 #[test]
 fn many_megabytes_arrive_whole_at_the_largest_datagrams_of_the_path() {
     const BYTES: usize = 48 << 20;
-    let Pair { mut client, mut worker } = pair();
+    let Pair { mut client, mut worker, .. } = pair();
     let byte = |at: usize| (at ^ at >> 8 ^ at >> 16) as u8;
     let sent: Vec<u8> = (0..BYTES).map(byte).collect();
     let (mut written, mut read, mut buffer) = (0, 0, vec![0; 1 << 20]);
@@ -131,7 +142,7 @@ fn many_megabytes_arrive_whole_at_the_largest_datagrams_of_the_path() {
 
 #[test]
 fn a_full_send_buffer_takes_nothing_and_loses_nothing() {
-    let Pair { mut client, mut worker } = pair();
+    let Pair { mut client, mut worker, .. } = pair();
     let chunk = vec![9; 1 << 20];
     let mut written = 0;
     // The worker does not read, so the buffer fills.
@@ -153,7 +164,7 @@ fn a_full_send_buffer_takes_nothing_and_loses_nothing() {
 
 #[test]
 fn last_words_are_read_after_the_end_and_the_reason_after_them() {
-    let Pair { mut client, mut worker } = pair();
+    let Pair { mut client, mut worker, .. } = pair();
     assert_eq!(worker.write(b"last words").unwrap(), 10);
     worker.drive(Instant::now()).unwrap();
     let until = Instant::now() + Duration::from_millis(50);
@@ -170,6 +181,54 @@ fn last_words_are_read_after_the_end_and_the_reason_after_them() {
     assert_eq!(client.read(&mut words), Err(over.clone()));
     assert_eq!(client.write(b"too late"), Err(over));
     assert_eq!(worker.drive(Instant::now()), Err(LinkError::ClosedHere));
+}
+
+#[test]
+fn a_connection_that_a_newer_one_has_superseded_is_told_so() {
+    let Pair { mut client, mut worker, inbox, .. } = pair();
+    inbox.supersede();
+    assert_eq!(end_of(&mut worker), LinkError::Superseded);
+    let end = end_of(&mut client);
+    let LinkError::ClosedByPeer { code: close::SUPERSEDED, reason } = &end else { panic!("{end:?}") };
+    assert!(reason.contains("newer connection"), "{reason}");
+    assert_eq!(worker.drive(Instant::now()), Err(LinkError::Superseded), "it says so again");
+}
+
+/// A worker closes its connection and ends; its gate answers what is still under way with a reset.
+#[test]
+fn a_peers_last_word_counts_and_not_the_reset_that_arrives_with_it() {
+    let Pair { mut client, mut worker, reset_key, .. } = pair();
+    // Which connection ID the client uses by now shows in a datagram that the worker has not taken yet.
+    client.write(b"and where do I send this?").unwrap();
+    client.drive(Instant::now()).unwrap();
+    let mut datagram = [0; 2000];
+    let (_, length) = recv(&worker.sockets()[0], &mut datagram[..], RecvFlags::PEEK).unwrap();
+    assert!(length > DATA_CID_BYTES && datagram[0] & 0x80 == 0, "a packet with a short header");
+    let reset = reset(&datagram[1..=DATA_CID_BYTES], &reset_key);
+    let socket = UdpSocket::from(worker.sockets()[0].as_fd().try_clone_to_owned().unwrap());
+
+    worker.close(close::ENDED, "it is over");
+    socket.send(&reset).unwrap();
+    let over = LinkError::ClosedByPeer { code: close::ENDED, reason: "it is over".into() };
+    assert_eq!(end_of(&mut client), over);
+}
+
+#[test]
+fn a_reset_alone_ends_a_connection() {
+    let Pair { mut client, worker, reset_key, .. } = pair();
+    client.write(b"and where do I send this?").unwrap();
+    client.drive(Instant::now()).unwrap();
+    let mut datagram = [0; 2000];
+    recv(&worker.sockets()[0], &mut datagram[..], RecvFlags::PEEK).unwrap();
+    let socket = UdpSocket::from(worker.sockets()[0].as_fd().try_clone_to_owned().unwrap());
+    socket.send(&reset(&datagram[1..=DATA_CID_BYTES], &reset_key)).unwrap();
+    assert_eq!(end_of(&mut client), LinkError::Reset);
+}
+
+/// As the gate makes one: it looks like a packet and ends in the token of that connection ID.
+fn reset(cid: &[u8], reset_key: &[u8; 32]) -> Vec<u8> {
+    let token = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, reset_key), cid);
+    [&[0x41; 24][..], &token.as_ref()[..16]].concat()
 }
 
 #[test]
@@ -195,7 +254,7 @@ fn who_does_not_prove_the_session_is_closed_with_the_rule_that_he_broke() {
 #[test]
 fn a_peer_that_vanished_is_noticed_and_one_that_is_only_still_is_not() {
     // The clock is ours: nothing waits for real seconds.
-    let Pair { mut client, mut worker } = pair();
+    let Pair { mut client, mut worker, .. } = pair();
     // The gate still has the port, so that nobody says that nobody listens there.
     let _gate = on_shared_port(client.peer());
     let start = Instant::now();
@@ -215,7 +274,7 @@ fn a_peer_that_vanished_is_noticed_and_one_that_is_only_still_is_not() {
     assert!(matches!(error, LinkError::Unanswered { .. }) && error.may_resume(), "{error}");
     assert!(after < SILENCE.as_secs(), "it comes back before its server gives it up: {after} s");
     // The other way round; the client's socket stays.
-    let Pair { client: _open, mut worker } = pair();
+    let Pair { client: _open, mut worker, .. } = pair();
     let (error, _) = alone(&mut worker).expect("the worker notices");
     assert_eq!(error, LinkError::Silent { silence: SILENCE });
     assert!(error.may_resume());
@@ -223,7 +282,7 @@ fn a_peer_that_vanished_is_noticed_and_one_that_is_only_still_is_not() {
 
 #[test]
 fn a_worker_that_was_killed_with_its_gate_is_believed_dead_after_a_while() {
-    let Pair { mut client, worker } = pair();
+    let Pair { mut client, worker, .. } = pair();
     drop(worker);
     let began = Instant::now();
     client.write(b"is anybody there?").unwrap();
