@@ -17,6 +17,7 @@ pub mod handle;
 pub mod handoff;
 pub mod image;
 pub mod limits;
+pub mod meter;
 pub mod param;
 pub mod session;
 pub mod snapshot;

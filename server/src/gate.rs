@@ -6,6 +6,7 @@ mod control;
 mod door;
 mod handoff;
 mod lifetime;
+mod meter;
 mod processes;
 mod progress;
 mod readiness;
@@ -18,6 +19,7 @@ mod workers;
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -40,6 +42,7 @@ use door::Unproven;
 use handoff::HandOffSocket;
 pub use lifetime::Ended;
 use lifetime::Lifetime;
+use meter::Taken;
 pub use processes::apart;
 use progress::Progress;
 use routes::Routes;
@@ -89,6 +92,8 @@ struct Shared {
     unproven: Unproven,
     tickets: Mutex<Tickets>,
     controls: Arc<Semaphore>,
+    /// Device memory of the software GPU that sessions have.
+    taken: Mutex<Taken>,
     lifetime: Mutex<Lifetime>,
     /// The lifetime or the number of sessions has changed.
     changed: Notify,
@@ -127,6 +132,7 @@ impl Gate {
             unproven: Unproven::default(),
             tickets: Mutex::new(Tickets::of_owner(ticket.secret.clone())),
             controls: door::control_permits(),
+            taken: Mutex::default(),
             lifetime: Mutex::new(lifetime),
             changed: Notify::new(),
             born: now,
@@ -184,6 +190,13 @@ impl Gate {
     }
 }
 
+/// Counts a session's device memory as long as there is somebody who asks.
+async fn count_memory(shared: Arc<Shared>, session: u64, ours: OwnedFd) {
+    if let Err(error) = meter::serve(shared, ours).await {
+        tracing::warn!(session, %error, "its device memory is no longer counted, and it gets no more");
+    }
+}
+
 async fn sleep_until(when: Option<Instant>) {
     match when {
         Some(when) => tokio::time::sleep_until(when.into()).await,
@@ -202,6 +215,10 @@ impl Shared {
 
     fn tickets(&self) -> MutexGuard<'_, Tickets> {
         self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn change_lifetime(&self, change: impl FnOnce(&mut Lifetime)) {
@@ -267,7 +284,12 @@ impl Shared {
             jailed: self.config.jailed,
             device_bytes_max: self.config.quota.device_bytes,
         };
-        let (mut child, channel) = self.config.worker.start(start)?;
+        let pair_of_meter = match self.config.driver.kind {
+            DriverKind::SoftwareGpu => Some(meter::pair()?),
+            DriverKind::Nvidia | DriverKind::Other => None,
+        };
+        let (ours, theirs) = pair_of_meter.unzip();
+        let (mut child, channel) = self.config.worker.start(start, theirs)?;
         if let Some(log) = child.stderr.take() {
             tokio::spawn(words::pass_on(log, id));
         }
@@ -293,6 +315,9 @@ impl Shared {
         self.sessions().insert(id, session);
         self.sessions_changed(now);
         tokio::spawn(supervisor.run());
+        if let Some(ours) = ours {
+            tokio::spawn(count_memory(self.clone(), id, ours));
+        }
         Ok(self.admission(id, tag, key, worker_key))
     }
 

@@ -68,6 +68,7 @@ pub struct WorkerPort {
     epoch: u32,
     watch: Arc<Watch>,
     counters: Arc<Counters>,
+    meter: Option<OwnedFd>,
     told_at: Instant,
     reported: Instant,
     born: Instant,
@@ -77,7 +78,7 @@ impl WorkerPort {
     /// Takes the socketpair's end that the gate left for this process, and the gate's first message.
     pub fn from_fd(fd: OwnedFd) -> Result<(Self, Start), PortError> {
         let mut channel = Channel::over(fd);
-        let start = first_message(&mut channel)?;
+        let (start, meter) = first_message(&mut channel)?;
         let pair = KeyPair::from_pkcs8(start.worker_key.clone()).map_err(|_| PortError::Malformed)?;
         let silence = Duration::from_millis(start.silence_ms);
         let secrets =
@@ -93,6 +94,7 @@ impl WorkerPort {
             epoch: 0,
             watch: Arc::new(Watch::new(to_gate)),
             counters: Arc::new(Counters::new(now)),
+            meter,
             told_at: now,
             reported: now,
             born: now,
@@ -103,6 +105,11 @@ impl WorkerPort {
     /// Where the worker counts what it does; any thread may.
     pub fn counters(&self) -> Arc<Counters> {
         self.counters.clone()
+    }
+
+    /// Where the gate counts the device memory of a driver that does not count for all processes by itself.
+    pub fn meter(&self) -> Option<RawFd> {
+        self.meter.as_ref().map(AsRawFd::as_raw_fd)
     }
 
     pub fn jailed(&self, layers: Vec<JailLayer>) -> Result<(), PortError> {
@@ -263,13 +270,13 @@ impl WorkerPort {
     }
 }
 
-fn first_message(channel: &mut Channel) -> Result<Start, PortError> {
+fn first_message(channel: &mut Channel) -> Result<(Start, Option<OwnedFd>), PortError> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let timeout = Timespec { tv_sec: START_TIMEOUT.as_secs() as i64, tv_nsec: 0 };
     // An interrupted or timed-out wait ends in NoStart below.
     let _ = poll(&mut [PollFd::new(&channel.as_fd(), PollFlags::IN)], Some(&timeout));
     match channel.receive()? {
-        Some((ToWorker::Start(start), _)) => Ok(start),
+        Some((ToWorker::Start(start), meter)) => Ok((start, meter)),
         Some(_) => Err(PortError::Malformed),
         None => Err(PortError::NoStart),
     }

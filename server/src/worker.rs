@@ -17,6 +17,7 @@ use farwarp_protocol::describe::describe;
 use farwarp_protocol::error::{CUDA_ERROR_NO_DEVICE, Code};
 use farwarp_protocol::frame::Header;
 use farwarp_protocol::limits::{ADDRESSES_END, FREE_RANGES_MAX, VARIABLE_BYTES_MAX, VARIABLES_MAX};
+use farwarp_protocol::meter;
 use farwarp_protocol::snapshot::{Hello, PASSED_ON, Snapshot};
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
@@ -164,7 +165,8 @@ impl Worker {
     /// The first call: only now are the client's variables known, so only now is the driver loaded.
     fn hello(&mut self, asker: Asker, body: &[u8]) -> anyhow::Result<()> {
         let hello = checked_hello(body)?;
-        set_variables(&hello.variables);
+        let meter = self.door.port().meter();
+        set_variables(&hello.variables, meter);
         let counters = self.door.port().counters();
         match open(&self.driver, &hello, &self.outlet, &self.printed, counters) {
             Ok((mut executor, snapshot)) => {
@@ -280,10 +282,14 @@ fn checked_hello(body: &[u8]) -> Result<Hello, Refusal> {
 
 /// Only names of the fixed list are set, before the driver is loaded and while there is no other thread that reads them.
 #[allow(unsafe_code)] // changes the environment
-fn set_variables(variables: &[(String, String)]) {
+fn set_variables(variables: &[(String, String)], meter: Option<RawFd>) {
     for (name, value) in variables.iter().filter(|(name, _)| PASSED_ON.contains(&name.as_str())) {
         // SAFETY: the keeper thread reads no variable.
         unsafe { std::env::set_var(name, value) };
+    }
+    if let Some(meter) = meter {
+        // SAFETY: as above.
+        unsafe { std::env::set_var(meter::VARIABLE, meter.to_string()) };
     }
     // SAFETY: as above.
     unsafe { std::env::set_var("CUDA_DEVICE_MAX_CONNECTIONS", MAX_CONNECTIONS) };

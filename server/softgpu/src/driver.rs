@@ -8,7 +8,7 @@
 //! | `context.rs`, `current.rs` | contexts, and each thread's stack of them |
 //! | `job.rs`, `stream.rs`, `event.rs` | what happens, and in which order |
 //! | `memops.rs`, `crew.rs`, `threads.rs` | who does it |
-//! | `ranges.rs`, `arena.rs`, `pages.rs`, `memory.rs`, `vmm.rs` | memory: who may touch what, and where it comes from |
+//! | `ranges.rs`, `arena.rs`, `pages.rs`, `memory.rs`, `vmm.rs`, `meter.rs` | memory: who may touch what, where it comes from, who counts it |
 //! | `copy.rs`, `transfer.rs`, `pointer.rs` | copies and sets; what is known of an address |
 //! | `image.rs`, `module.rs`, `library.rs`, `function.rs`, `link.rs` | code |
 //! | `launch.rs`, `occupancy.rs`, `console.rs` | kernels, how many fit, what they print |
@@ -39,6 +39,7 @@ mod link;
 mod machine;
 mod memops;
 mod memory;
+mod meter;
 mod mirror;
 mod module;
 mod occupancy;

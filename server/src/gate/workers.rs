@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -31,13 +32,14 @@ impl WorkerCommand {
         Self { program: "/proc/self/exe".into(), arguments: vec!["worker".into()] }
     }
 
-    /// A process in a group of its own, which holds no descriptor of ours but its end of the socketpair. It sees to it
-    /// itself that it dies with us (`worker_process`), before anything else.
-    pub fn start(&self, first: Start) -> io::Result<(Child, Channel)> {
+    /// A process in a group of its own, which holds no descriptor of ours but its end of the socketpair; where its device memory
+    /// is counted, it finds in that. It sees to it itself that it dies with us (`worker_process`), before anything else.
+    pub fn start(&self, first: Start, meter: Option<OwnedFd>) -> io::Result<(Child, Channel)> {
         let (ours, theirs) = Channel::pair()?;
         let jailed = first.jailed;
         // Before the worker runs: one that ends at once must not turn this into an error of the socketpair.
-        ours.send(&ToWorker::Start(first), None).map_err(io::Error::other)?;
+        let meter = meter.as_ref().map(AsFd::as_fd);
+        ours.send(&ToWorker::Start(first), meter).map_err(io::Error::other)?;
         let mut command = Command::new(&self.program);
         command
             .arg0("farwarp-worker")

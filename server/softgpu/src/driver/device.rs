@@ -5,9 +5,11 @@ mod attributes;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use farwarp_face::*;
+use farwarp_protocol::meter::Ask;
 
 use crate::driver::context::Primary;
 use crate::driver::edge::Result;
+use crate::driver::meter;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ComputeCapability {
@@ -64,21 +66,33 @@ impl Device {
         format!("0000:{:02X}:00.0", self.pci_bus())
     }
 
+    /// What nobody has, in this process or, where somebody counts for several, in any of them.
     pub fn free_bytes(&self) -> u64 {
-        self.memory_bytes - self.used_bytes.load(Ordering::Relaxed)
+        match meter::ask(self.ask(0, 0)) {
+            Some(answer) => answer.free_bytes,
+            None => self.memory_bytes - self.used_bytes.load(Ordering::Relaxed),
+        }
     }
 
     /// Puts `bytes` on the account, or says that there are no more.
     pub fn charge(&self, bytes: u64) -> Result {
-        self.used_bytes
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                used.checked_add(bytes).filter(|used| *used <= self.memory_bytes)
-            })
-            .map_err(|_| CUDA_ERROR_OUT_OF_MEMORY)?;
+        let of_process = self.used_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+            used.checked_add(bytes).filter(|used| *used <= self.memory_bytes)
+        });
+        of_process.map_err(|_| CUDA_ERROR_OUT_OF_MEMORY)?;
+        if meter::ask(self.ask(bytes, 0)).is_some_and(|answer| !answer.granted) {
+            self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(CUDA_ERROR_OUT_OF_MEMORY);
+        }
         Ok(())
     }
 
     pub fn refund(&self, bytes: u64) {
         self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        meter::ask(self.ask(0, bytes));
+    }
+
+    fn ask(&self, take_bytes: u64, give_bytes: u64) -> Ask {
+        Ask { device: self.index as u32, memory_bytes: self.memory_bytes, take_bytes, give_bytes }
     }
 }

@@ -36,6 +36,11 @@ pub fn memory_bytes(devices: usize) -> u64 {
     })
 }
 
+/// The descriptor of a gate that counts device memory for several processes.
+pub fn meter() -> Option<i32> {
+    setting(farwarp_protocol::meter::VARIABLE, |text| text.parse().ok())
+}
+
 /// What to do with a cubin, which this driver can't run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sass {
