@@ -369,11 +369,13 @@ pub struct LaterBytes {
     pub token: u64,
 }
 
-/// The contexts in which the two sides of a copy lie, where they are of two devices.
+/// The contexts in which the two sides of a copy lie, where they are of two devices or the program named them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct Across {
     pub destination: Id,
     pub source: Id,
+    /// It comes after everything that both contexts and the current one were given before, and before all that they get later.
+    pub alone: bool,
 }
 
 /// Rows of one value, of 1, 2 or 4 bytes each.

@@ -11,7 +11,8 @@ use farwarp_protocol::handle::Id;
 use farwarp_protocol::space::Space;
 use std::collections::HashMap;
 
-/// `CU_MEM_ACCESS_FLAGS_PROT_READWRITE`.
+/// `CU_MEM_ACCESS_FLAGS_PROT_NONE` and `_READWRITE`.
+const NONE: u32 = 0;
 const READ_WRITE: u32 = 3;
 
 pub struct Arena {
@@ -46,15 +47,17 @@ impl Arena {
         (Arena { driver, space, granules, given: HashMap::new() }, reserved)
     }
 
-    /// Memory for a context, which is current at the driver: at least so much.
-    pub fn allocate(&mut self, bytes: u64, context: Id, device: i32) -> Result<Range, Code> {
+    /// Memory for a context, which is current at the driver: at least so much. Its device's kernels may touch it, and those of
+    /// `viewers`.
+    pub fn allocate(&mut self, bytes: u64, context: Id, device: i32, viewers: &[i32]) -> Result<Range, Code> {
         let given = match &mut self.space {
             Some(space) => {
                 let granule = self.granules[device as usize];
                 let bytes = bytes.checked_next_multiple_of(granule).ok_or(CUDA_ERROR_OUT_OF_MEMORY)?;
                 let address = space.take(bytes, granule).ok_or(CUDA_ERROR_OUT_OF_MEMORY)?;
                 let range = Range { address, bytes };
-                let handle = map_at(self.driver, range, device).inspect_err(|_| space.give(range))?;
+                let handle =
+                    map_at(self.driver, range, device, viewers).inspect_err(|_| space.give(range))?;
                 Given { range, context, device, handle: Some(handle) }
             }
             None => {
@@ -67,6 +70,17 @@ impl Arena {
         let range = given.range;
         self.given.insert(range.address, given);
         Ok(range)
+    }
+
+    /// Lets a device's kernels into what a context has, or keeps them out.
+    pub fn set_access(&self, context: Id, device: i32, may: bool) -> Result<(), Code> {
+        let access = access_of(device, may);
+        let chunks = self.given.values().filter(|given| given.context == context && given.handle.is_some());
+        for Range { address, bytes } in chunks.map(|given| given.range) {
+            // SAFETY: mapped by `map_at`, in one piece; the struct lives until the call returns.
+            unsafe { self.driver.cuMemSetAccess(address, bytes as usize, &access, 1)? };
+        }
+        Ok(())
     }
 
     /// Whether the client cuts its allocations from chunks, and says of a chunk itself that nothing uses it any more.
@@ -134,10 +148,15 @@ fn reserve_at(driver: &Driver, range: Range) -> bool {
     got == range.address
 }
 
-fn map_at(driver: &Driver, range: Range, device: i32) -> Result<u64, Code> {
+fn access_of(device: i32, may: bool) -> Access {
+    Access { location_kind: LOCATION_DEVICE, location: device, flags: if may { READ_WRITE } else { NONE } }
+}
+
+fn map_at(driver: &Driver, range: Range, device: i32, viewers: &[i32]) -> Result<u64, Code> {
     let bytes = range.bytes as usize;
     let properties = AllocationProperties::on(device);
-    let access = Access { location_kind: LOCATION_DEVICE, location: device, flags: READ_WRITE };
+    let devices = std::iter::once(device).chain(viewers.iter().copied());
+    let access: Vec<Access> = devices.map(|device| access_of(device, true)).collect();
     let mut handle = 0;
     // SAFETY: the range lies in the reservation and nothing is mapped in it; the structs live until the calls return.
     unsafe {
@@ -146,7 +165,7 @@ fn map_at(driver: &Driver, range: Range, device: i32) -> Result<u64, Code> {
             let _ = driver.cuMemRelease(handle);
             return Err(code);
         }
-        if let Err(code) = driver.cuMemSetAccess(range.address, bytes, &access, 1) {
+        if let Err(code) = driver.cuMemSetAccess(range.address, bytes, access.as_ptr(), access.len()) {
             let _ = driver.cuMemUnmap(range.address, bytes);
             let _ = driver.cuMemRelease(handle);
             return Err(code);

@@ -69,6 +69,8 @@ driver! {
     fn cuCtxCreate_v2(context: *mut u64, flags: u32, device: i32);
     fn cuCtxDestroy_v2(context: u64);
     fn cuCtxSetCurrent(context: u64);
+    fn cuCtxEnablePeerAccess(peer: u64, flags: u32);
+    fn cuCtxDisablePeerAccess(peer: u64);
     fn cuCtxGetStreamPriorityRange(least: *mut i32, greatest: *mut i32);
     fn cuMemGetInfo_v2(free: *mut usize, total: *mut usize);
     fn cuMemAlloc_v2(address: *mut u64, bytes: usize);
@@ -85,6 +87,8 @@ driver! {
     fn cuMemcpyHtoDAsync_v2(to: u64, from: *const c_void, bytes: usize, stream: u64);
     fn cuMemcpyDtoHAsync_v2(to: *mut c_void, from: u64, bytes: usize, stream: u64);
     fn cuMemcpyDtoDAsync_v2(to: u64, from: u64, bytes: usize, stream: u64);
+    fn cuMemcpyPeer(to: u64, to_context: u64, from: u64, from_context: u64, bytes: usize);
+    fn cuMemcpy3DPeer(copy: *const Memcpy3D);
     fn cuMemcpyPeerAsync(to: u64, to_context: u64, from: u64, from_context: u64, bytes: usize, stream: u64);
     fn cuMemcpy3DAsync_v2(copy: *const Memcpy3D, stream: u64);
     fn cuMemcpy3DPeerAsync(copy: *const Memcpy3D, stream: u64);
@@ -130,6 +134,7 @@ driver! {
     fn cuFuncGetAttribute(value: *mut i32, which: u32, function: u64);
     fn cuMemPoolCreate(pool: *mut u64, properties: *const PoolProperties);
     fn cuMemPoolDestroy(pool: u64);
+    fn cuMemPoolTrimTo(pool: u64, keep_bytes: usize);
     fn cuMemPoolSetAttribute(pool: u64, which: u32, value: *const u64);
     fn cuMemPoolGetAttribute(pool: u64, which: u32, value: *mut u64);
     fn cuMemPoolSetAccess(pool: u64, map: *const Access, count: usize);

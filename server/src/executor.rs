@@ -107,6 +107,7 @@ pub struct Executor {
     /// Events behind copies that every stream comes after.
     settling: Vec<Settling>,
     pub links: crate::by_hand::Links,
+    pub peers: crate::by_hand::Peers,
     pub conditional_graphs: crate::by_hand::ConditionalGraphs,
     pub built_graphs: crate::by_hand::BuiltGraphs,
     pub virtual_memory: crate::by_hand::VirtualMemory,
@@ -145,6 +146,7 @@ impl Executor {
             lines: Arc::new(Lines::new(driver)),
             settling: Vec::new(),
             links: Default::default(),
+            peers: Default::default(),
             conditional_graphs: Default::default(),
             built_graphs: Default::default(),
             virtual_memory: Default::default(),
@@ -404,7 +406,41 @@ impl Executor {
 
     /// Tells the gate how much memory the session has.
     pub fn count_memory(&self) {
-        self.counters.holds(self.ranges.bytes() + self.virtual_memory.physical_bytes());
+        self.counters.holds(self.held_bytes());
+    }
+
+    /// Memory of devices that is this session's: what pools keep too, used or not.
+    pub fn held_bytes(&self) -> u64 {
+        self.ranges.bytes() + self.virtual_memory.physical_bytes() + self.pools_keep_bytes()
+    }
+
+    /// Whether the session may have so much more. What its pools keep and do not use goes back first.
+    pub fn within_quota(&self, bytes: u64) -> bool {
+        let fits = || self.held_bytes().saturating_add(bytes) <= self.device_bytes_max;
+        if fits() {
+            return true;
+        }
+        for pool in self.objects.all(ObjectKind::MemPool) {
+            // SAFETY: a live pool of this session's.
+            let _ = unsafe { self.driver.cuMemPoolTrimTo(pool, 0) };
+        }
+        fits()
+    }
+
+    /// What pools have reserved beyond what is allocated of them.
+    fn pools_keep_bytes(&self) -> u64 {
+        const RESERVED_NOW: u32 = 5;
+        const USED_NOW: u32 = 7;
+        let of_pool = |pool| {
+            let [reserved, used] = [RESERVED_NOW, USED_NOW].map(|which| {
+                let mut bytes = 0;
+                // SAFETY: a live pool of this session's, a number to write.
+                let known = unsafe { self.driver.cuMemPoolGetAttribute(pool, which, &mut bytes) };
+                known.map_or(0, |()| bytes)
+            });
+            reserved.saturating_sub(used)
+        };
+        self.objects.all(ObjectKind::MemPool).map(of_pool).sum()
     }
 
     pub fn arena(&self) -> MutexGuard<'_, Arena> {

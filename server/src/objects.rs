@@ -75,6 +75,11 @@ impl Objects {
         }
     }
 
+    /// The driver's handles of one kind.
+    pub fn all(&self, kind: ObjectKind) -> impl Iterator<Item = u64> {
+        self.live.iter().filter(move |(id, _)| id.kind() == Some(kind)).map(|(_, object)| object.raw)
+    }
+
     /// The driver's handles of one kind that belong to a parent.
     pub fn of(&self, parent: Id, kind: ObjectKind) -> impl Iterator<Item = u64> {
         self.live

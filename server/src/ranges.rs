@@ -9,12 +9,22 @@ use std::collections::BTreeMap;
 #[derive(Default)]
 pub struct Ranges {
     live: BTreeMap<u64, (Range, Id)>,
+    /// The sum of all but mappings.
+    counted_bytes: u64,
 }
 
 impl Ranges {
     /// A range and what it dies with: a context, module or library.
     pub fn born(&mut self, range: Range, parent: Id) {
-        self.live.insert(range.address, (range, parent));
+        let before = self.live.insert(range.address, (range, parent));
+        self.counted_bytes += counted(range, parent);
+        self.counted_bytes -= before.map_or(0, |(range, parent)| counted(range, parent));
+    }
+
+    fn remove(&mut self, address: u64) {
+        if let Some((range, parent)) = self.live.remove(&address) {
+            self.counted_bytes -= counted(range, parent);
+        }
     }
 
     /// Forgets what was allocated at exactly this address; says in which context.
@@ -22,7 +32,7 @@ impl Ranges {
         match self.live.get(&address) {
             Some((_, parent)) if parent.kind() == Some(ObjectKind::Context) => {
                 let parent = *parent;
-                self.live.remove(&address);
+                self.remove(address);
                 Ok(parent)
             }
             _ => Err(Refusal::OutOfRange { address, bytes: 0 }),
@@ -33,7 +43,7 @@ impl Ranges {
     pub fn remove_pooled(&mut self, address: u64) -> Result<(), Refusal> {
         match self.live.get(&address) {
             Some((_, parent)) if parent.kind() == Some(ObjectKind::MemPool) => {
-                self.live.remove(&address);
+                self.remove(address);
                 Ok(())
             }
             _ => Err(Refusal::OutOfRange { address, bytes: 0 }),
@@ -65,12 +75,13 @@ impl Ranges {
 
     pub fn remove_mappings(&mut self, starts: &[u64]) {
         for start in starts {
-            self.live.remove(start);
+            self.remove(*start);
         }
     }
 
     pub fn parent_gone(&mut self, parent: Id) {
         self.live.retain(|_, (_, of)| *of != parent);
+        self.counted_bytes = self.live.values().map(|(range, parent)| counted(*range, *parent)).sum();
     }
 
     pub fn check(&self, address: u64, bytes: u64) -> Result<(), Refusal> {
@@ -93,9 +104,12 @@ impl Ranges {
 
     /// Of what is mapped the physical memory is counted, once.
     pub fn bytes(&self) -> u64 {
-        let counted = self.live.values().filter(|(_, parent)| !is_mapping(*parent));
-        counted.map(|(range, _)| range.bytes).sum()
+        self.counted_bytes
     }
+}
+
+fn counted(range: Range, parent: Id) -> u64 {
+    if is_mapping(parent) { 0 } else { range.bytes }
 }
 
 fn is_mapping(parent: Id) -> bool {

@@ -50,6 +50,8 @@ const BY_HAND: &[(u32, Handler)] = &[
     (call::CONTEXT_NEW, by_hand::context_new),
     (call::CONTEXT_GONE, by_hand::context_gone),
     (call::SYNCHRONIZE_CONTEXT, by_hand::synchronize_context),
+    (op("cuCtxEnablePeerAccess"), by_hand::enable_peer),
+    (op("cuCtxDisablePeerAccess"), by_hand::disable_peer),
     (call::SYNCHRONIZE_STREAM, by_hand::synchronize_stream),
     (call::SYNCHRONIZE_EVENT, by_hand::synchronize_event),
     (call::IMAGE_PIECE, by_hand::image_piece),

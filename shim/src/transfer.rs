@@ -30,6 +30,8 @@ pub struct Transfer {
     copy: BoxCopy,
     stream: u64,
     pace: Pace,
+    /// The contexts of its two sides, where the program named them.
+    contexts: Option<[Id; 2]>,
 }
 
 /// Whether the program's call returns before the bytes have moved.
@@ -57,7 +59,7 @@ enum Found {
 impl Transfer {
     pub fn new(copy: BoxCopy, stream: u64, pace: Pace) -> Result<Transfer, Code> {
         let (shim, _) = in_context_hearing()?;
-        Ok(Transfer { shim, copy, stream: checked(shim, stream)?, pace })
+        Ok(Transfer { shim, copy, stream: checked(shim, stream)?, pace, contexts: None })
     }
 
     /// A copy that names the contexts of its two sides.
@@ -66,7 +68,7 @@ impl Transfer {
         for context in contexts {
             transfer.shim.contexts().active(Id(context))?;
         }
-        Ok(transfer)
+        Ok(Transfer { contexts: Some(contexts.map(Id)), ..transfer })
     }
 
     pub fn issue(self) -> Result<(), Code> {
@@ -204,7 +206,15 @@ impl Transfer {
         };
         // Memory of a pool, and what is mapped, is of no context: there the driver goes by who was let in.
         let of_contexts = destination != Id(0) && source != Id(0);
-        let across = (to_device != from_device && of_contexts).then_some(Across { destination, source });
+        let across = match self.contexts {
+            Some([destination, source]) if self.pace == Pace::Synchronous => {
+                Some(Across { destination, source, alone: true })
+            }
+            _ if to_device != from_device && of_contexts => {
+                Some(Across { destination, source, alone: false })
+            }
+            _ => None,
+        };
         let (to, from, shape) = flatten(to, from, self.copy.shape);
         let stream = self.stream;
         if shape.height == 1 && shape.depth == 1 {

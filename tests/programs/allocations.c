@@ -1,5 +1,6 @@
 // Allocation and free: what the books say, that freed memory is nobody's before its kernels are done, and that running out is reported
-// by the call that allocates. With arguments: `model SECONDS` and `rounds COUNT` and `hold MIB`.
+// by the call that allocates. With arguments: `model SECONDS`, `rounds COUNT`,
+// `hold MIB [arena|pool|physical]`, `free`.
 #include "kernels.h"
 
 #include <pthread.h>
@@ -122,7 +123,36 @@ static void deaths(void) {
     hold("and cannot be freed afterwards", cuMemFree(stale) == CUDA_ERROR_INVALID_VALUE);
 }
 
-static atomic_int stop, bad;
+// Comes last: nothing that was made before lives on.
+static void reset(void) {
+    size_t before = free_bytes(), pitch;
+    CUdeviceptr memory[4], pitched;
+    CUdevice device;
+    CHECK(cuCtxGetDevice(&device));
+    for (int i = 0; i < 4; i++) CHECK(cuMemAlloc(&memory[i], 20 * MIB));
+    CHECK(cuMemAllocPitch(&pitched, &pitch, 1001, 77, 4));
+    hold("a pitch holds a row and suits the device", pitch >= 1001 && pitch % 512 == 0);
+    CUDA_MEMCPY2D copy = {.srcMemoryType = CU_MEMORYTYPE_HOST, .dstMemoryType = CU_MEMORYTYPE_DEVICE};
+    static char rows[77][1001], back[77][1001];
+    for (int y = 0; y < 77; y++) memset(rows[y], y + 1, 1001);
+    copy.srcHost = rows, copy.srcPitch = 1001, copy.dstDevice = pitched, copy.dstPitch = pitch;
+    copy.WidthInBytes = 1001, copy.Height = 77;
+    CHECK(cuMemcpy2D(&copy));
+    for (int y = 0; y < 77; y++) CHECK(cuMemcpyDtoH(back[y], pitched + y * pitch, 1001));
+    hold("rows lie a pitch apart", !memcmp(rows, back, sizeof rows));
+    CHECK(cuDevicePrimaryCtxReset(device));
+    expect("memory of a context that was reset", CUDA_ERROR_CONTEXT_IS_DESTROYED, cuMemFree(memory[0]));
+    CUcontext again;
+    CHECK(cuDevicePrimaryCtxRetain(&again, device));
+    CHECK(cuCtxSetCurrent(again));
+    hold("a reset frees all memory", free_bytes() >= before);
+    hold("which is nobody's then", cuMemFree(memory[1]) == CUDA_ERROR_INVALID_VALUE);
+    for (int i = 0; i < 4; i++) CHECK(cuMemAlloc(&memory[i], 20 * MIB));
+    CHECK(cuMemsetD32(memory[3], 1, 5 * MIB));
+    CHECK(cuCtxSynchronize());
+}
+
+static atomic_int stop, bad, made;
 static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
 static struct { CUdeviceptr start; size_t bytes; } live[THREADS][LIVE];
 
@@ -151,6 +181,7 @@ static void *life(void *argument) {
             size_t count = 1 + (state >> 40) % (1 << 16);
             CUdeviceptr start;
             CHECK(cuMemAlloc(&start, 4 * count));
+            made++;
             take_note(thread, place, start, 4 * count);
             values[place] = (uint32_t)state;
             CHECK(launch(fill, stream, start, values[place], (uint32_t)count));
@@ -181,6 +212,7 @@ static void model(int seconds) {
     sleep((unsigned)seconds);
     stop = 1;
     for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+    printf("  %d allocations by %d threads in %d s\n", made, THREADS, seconds);
     hold("no live range overlapped another or was written by a stranger", bad == 0);
     hold("nothing leaked", free_bytes() == before);
 }
@@ -193,14 +225,23 @@ static void rounds(int count) {
     }
 }
 
+static CUresult take(const char *from, size_t bytes) {
+    CUdeviceptr memory;
+    CUdevice device;
+    CHECK(cuCtxGetDevice(&device));
+    CUmemLocation here = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device};
+    CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = here};
+    CUmemGenericAllocationHandle physical;
+    if (!strcmp(from, "physical")) return cuMemCreate(&physical, bytes, &prop, 0);
+    CUresult result = strcmp(from, "pool") ? cuMemAlloc(&memory, bytes) : cuMemAllocAsync(&memory, bytes, NULL);
+    if (result == CUDA_SUCCESS) CHECK(launch(fill, NULL, memory, 1, (uint32_t)(bytes / 4)));
+    return result;
+}
+
 // Takes so many MiB in pieces and keeps them until it is told to go, or says that there is no more.
-static void hold_memory(int mib) {
-    CUdeviceptr piece;
+static void hold_memory(int mib, const char *from) {
     CUresult result = CUDA_SUCCESS;
-    for (int taken = 0; taken < mib && result == CUDA_SUCCESS; taken += 16) {
-        result = cuMemAlloc(&piece, 16 * MIB);
-        if (result == CUDA_SUCCESS) CHECK(launch(fill, NULL, piece, 1, 4 * MIB));
-    }
+    for (int taken = 0; taken < mib && result == CUDA_SUCCESS; taken += 16) result = take(from, 16 * MIB);
     CUresult well = cuCtxSynchronize();
     printf("%s, %s\n", result == CUDA_SUCCESS ? "fits" : result == CUDA_ERROR_OUT_OF_MEMORY ? "does not fit" : "?", well ? "fault" : "no fault");
     fflush(stdout);
@@ -213,8 +254,9 @@ int main(int count, char **arguments) {
     int number = count > 2 ? atoi(arguments[2]) : 0;
     if (count > 2 && !strcmp(arguments[1], "model")) model(number);
     else if (count > 2 && !strcmp(arguments[1], "rounds")) rounds(number);
-    else if (count > 2 && !strcmp(arguments[1], "hold")) { hold_memory(number); return 0; }
-    else books(), exhaustion(), early_reuse(), deaths();
+    else if (count > 2 && !strcmp(arguments[1], "hold")) { hold_memory(number, count > 3 ? arguments[3] : "arena"); return 0; }
+    else if (count > 1 && !strcmp(arguments[1], "free")) { printf("%zu\n", free_bytes() / MIB); return 0; }
+    else books(), exhaustion(), early_reuse(), deaths(), reset();
     printf("allocations: %d unexpected\n", failures);
     return failures != 0;
 }

@@ -52,6 +52,7 @@ pub fn context_gone(executor: &mut Executor, call: &Call) -> Result<Reply, Refus
     executor.latches.context_gone(context);
     executor.links.context_gone(context);
     super::graphs_of_context_gone(executor);
+    super::peers_of_context_gone(executor, context);
     let Some(gone) = executor.contexts.remove(&context) else {
         return Err(Refusal::NoContext { id: context });
     };

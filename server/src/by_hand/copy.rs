@@ -95,8 +95,8 @@ pub fn copy_on_device(executor: &mut Executor, call: &Call) -> Result<Reply, Ref
     executor.ranges.check(source, bytes)?;
     let stream = executor.stream(call, stream)?;
     let contexts = match across {
-        Some(Across { destination, source }) => {
-            Some((executor.context(destination)?.raw, executor.context(source)?.raw))
+        Some(Across { destination, source, alone }) => {
+            Some((executor.context(destination)?.raw, executor.context(source)?.raw, alone))
         }
         None => None,
     };
@@ -105,7 +105,8 @@ pub fn copy_on_device(executor: &mut Executor, call: &Call) -> Result<Reply, Ref
     // SAFETY: both ranges were checked, and the contexts are live.
     let outcome = unsafe {
         match contexts {
-            Some((to, from)) => driver.cuMemcpyPeerAsync(destination, to, source, from, bytes, stream),
+            Some((to, from, true)) => driver.cuMemcpyPeer(destination, to, source, from, bytes),
+            Some((to, from, false)) => driver.cuMemcpyPeerAsync(destination, to, source, from, bytes, stream),
             None => driver.cuMemcpyDtoDAsync_v2(destination, source, bytes, stream),
         }
     };

@@ -84,18 +84,18 @@ pub fn box_on_device(executor: &mut Executor, call: &Call) -> Result<Reply, Refu
     check(executor, source, shape)?;
     let stream = executor.stream(call, stream)?;
     let mut copy = memcpy(device(source), device(destination), shape);
-    let peers = across.is_some();
-    if let Some(Across { destination, source }) = across {
+    let alone = across.map(|across| across.alone);
+    if let Some(Across { destination, source, .. }) = across {
         copy.destination.context = executor.context(destination)?.raw;
         copy.source.context = executor.context(source)?.raw;
     }
     executor.enter(call)?;
     // SAFETY: both sides were checked, and the contexts are live.
     let outcome = unsafe {
-        if peers {
-            executor.driver.cuMemcpy3DPeerAsync(&copy, stream)
-        } else {
-            executor.driver.cuMemcpy3DAsync_v2(&copy, stream)
+        match alone {
+            Some(true) => executor.driver.cuMemcpy3DPeer(&copy),
+            Some(false) => executor.driver.cuMemcpy3DPeerAsync(&copy, stream),
+            None => executor.driver.cuMemcpy3DAsync_v2(&copy, stream),
         }
     };
     Ok(outcome.into())

@@ -14,12 +14,13 @@ pub fn allocate(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> 
         return Err(Refusal::OutOfRange { address: 0, bytes });
     }
     let context = call.asker.context;
-    if executor.ranges.bytes().saturating_add(bytes) > executor.device_bytes_max {
+    if !executor.within_quota(bytes) {
         return Ok(Reply::Now(CUDA_ERROR_OUT_OF_MEMORY, Vec::new()));
     }
     executor.enter(call)?;
     let device = executor.context(context)?.device;
-    let given = executor.arena().allocate(bytes, context, device);
+    let viewers = executor.devices_that_look_into(context);
+    let given = executor.arena().allocate(bytes, context, device, &viewers);
     Ok(given
         .map(|range| {
             executor.ranges.born(range, context);
@@ -83,12 +84,13 @@ pub fn fence(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
     Ok(Reply::Later)
 }
 
-/// Free and total memory of the current context's device.
+/// Free and total memory of the current context's device. What a quota forbids is not free.
 pub fn memory_info(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
     Reader::new(call.body).finish()?;
     executor.enter(call)?;
     let (mut free, mut total) = (0usize, 0usize);
     // SAFETY: both numbers are writable.
     let outcome = unsafe { executor.driver.cuMemGetInfo_v2(&mut free, &mut total) };
-    Ok(outcome.map(|()| encode(&(free as u64, total as u64))).into())
+    let left = executor.device_bytes_max.saturating_sub(executor.held_bytes());
+    Ok(outcome.map(|()| encode(&((free as u64).min(left), total as u64))).into())
 }

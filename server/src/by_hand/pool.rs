@@ -6,7 +6,7 @@ use crate::executor::{Call, Executor, Reply};
 use crate::refusal::Refusal;
 use farwarp_protocol::call::{PoolNew, Range};
 use farwarp_protocol::codec::{decode, encode};
-use farwarp_protocol::error::CUDA_ERROR_INVALID_VALUE;
+use farwarp_protocol::error::{CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_OUT_OF_MEMORY};
 use farwarp_protocol::handle::{Id, ObjectKind};
 
 /// Attributes of pools that are plain numbers, as far as the header knows them.
@@ -54,6 +54,9 @@ pub fn allocate_in_order(executor: &mut Executor, call: &Call) -> Result<Reply, 
     let (pool, bytes, stream): (Id, u64, u64) = decode(call.body)?;
     let raw = executor.objects.get(pool, ObjectKind::MemPool)?;
     let stream = executor.stream(call, stream)?;
+    if !executor.within_quota(bytes) {
+        return Ok(Reply::Now(CUDA_ERROR_OUT_OF_MEMORY, Vec::new()));
+    }
     executor.enter(call)?;
     let mut address = 0;
     // SAFETY: a live pool, a live stream, a place to write.

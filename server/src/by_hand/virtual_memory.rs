@@ -7,6 +7,7 @@ use crate::executor::{Call, Executor, Reply};
 use crate::refusal::Refusal;
 use farwarp_protocol::call::{PhysicalNew, Range};
 use farwarp_protocol::codec::{decode, encode};
+use farwarp_protocol::error::CUDA_ERROR_OUT_OF_MEMORY;
 use farwarp_protocol::handle::{Id, ObjectKind};
 use std::collections::{BTreeMap, HashMap};
 
@@ -65,6 +66,9 @@ pub fn physical_create(executor: &mut Executor, call: &Call) -> Result<Reply, Re
     let mut properties = AllocationProperties::on(executor.device(device)?);
     properties.flags[0] = compression;
     properties.flags[2..4].copy_from_slice(&usage.to_ne_bytes());
+    if !executor.within_quota(bytes) {
+        return Ok(Reply::Now(CUDA_ERROR_OUT_OF_MEMORY, Vec::new()));
+    }
     let mut raw = 0;
     // SAFETY: the struct is read, the handle written.
     let outcome = unsafe { executor.driver.cuMemCreate(&mut raw, bytes as usize, &properties, 0) };

@@ -55,7 +55,10 @@ pub unsafe fn cuDevicePrimaryCtxRelease(device: i32) -> Result<(), Code> {
 pub unsafe fn cuDevicePrimaryCtxReset_v2(device: i32) -> Result<(), Code> {
     let shim = shim()?;
     let mut contexts = shim.contexts();
-    let id = contexts.primary(device)?.context;
+    let primary = contexts.primary(device)?;
+    // Whoever has retained it: the next retain makes a new one.
+    primary.retained = 0;
+    let id = primary.context;
     let active = contexts.active(id).is_ok();
     drop(contexts);
     if active { unmake(shim, id) } else { Ok(()) }

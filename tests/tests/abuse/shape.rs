@@ -300,6 +300,8 @@ fn own(scene: &Scene, foreign: &Foreign) -> Vec<Shape> {
         Shape::new("FENCE", FENCE, vec![Field::number("number", &1u64.to_le_bytes())]),
         graph_instantiate(scene),
         Shape::row("cuMemGetInfo_v2", vec![]),
+        Shape::row("cuCtxEnablePeerAccess", vec![context("peerContext"), Field::number("Flags", &[0; 4])]),
+        Shape::row("cuCtxDisablePeerAccess", vec![context("peerContext")]),
         Shape::new(
             "ALLOCATE",
             ALLOCATE,
@@ -460,7 +462,7 @@ fn copy_bytes(piece: Option<u64>) -> Field {
 
 /// The contexts of a copy's two sides.
 fn across(scene: &Scene) -> Field {
-    let of = |to: u64, from: u64| [&[1][..], &to.to_le_bytes(), &from.to_le_bytes()].concat();
+    let of = |to: u64, from: u64| [&[1][..], &to.to_le_bytes(), &from.to_le_bytes(), &[0]].concat();
     let (alive, dead) = (scene.context.0, scene.dead_context.0);
     Field::new("across", [0])
         .lie("context: dead", of(dead, alive), Stopped("NoContext"))
@@ -470,6 +472,7 @@ fn across(scene: &Scene) -> Field {
         .lie("flag: neither", [2], Stopped("Codec"))
         .lie("frame: cut", [1], Verdict::StoppedSomehow)
         .lie("context: none", of(alive, alive), Judged)
+        .lie("flag: both", [of(alive, alive).as_slice(), &[1]].concat(), Verdict::StoppedSomehow)
 }
 
 fn pitch() -> Field {

@@ -1,11 +1,12 @@
 //! Device memory: whose it is, when it may be another's, and what asking for it costs.
 
-use std::fs;
+use std::time::Duration;
+use std::{env, fs};
 
-use farwarp_tests::{Product, Server, run};
+use farwarp_tests::{Product, Server, not_run, run};
 use serde_json::Value;
 
-use crate::{LIMIT, well, well_on_both_roads};
+use crate::{LIMIT, text, well, well_on_both_roads};
 
 #[test]
 fn allocations_have_their_own_sizes_and_running_out_is_said_by_the_call_that_allocates() {
@@ -15,6 +16,27 @@ fn allocations_have_their_own_sizes_and_running_out_is_said_by_the_call_that_all
 #[test]
 fn under_eight_threads_no_allocation_overlaps_is_reused_early_or_leaks() {
     well(&Server::start(), "allocations", &["model", "6"]);
+}
+
+/// As long as the soak says; in the tests a few seconds stand for it.
+#[test]
+fn a_minute_of_allocating_and_freeing_by_eight_threads_keeps_every_range_to_itself() {
+    let Ok(seconds) = env::var("FARWARP_ALLOCATING_SECONDS") else {
+        return not_run(
+            "a minute of allocations by eight threads",
+            "scripts/soak --only allocations runs it",
+        );
+    };
+    let limit = LIMIT + Duration::from_secs(seconds.parse().expect("seconds"));
+    let server = Server::start();
+    let program = Product::find().program("allocations.driver");
+    let outcome = run(server.command(&program).args(["model", &seconds]), limit);
+    assert!(outcome.status.success(), "{outcome}\n--- the server\n{}", server.log());
+    let said = text(&outcome);
+    println!(
+        "{}",
+        said.lines().find(|line| line.contains("allocations by")).expect("how many there were").trim()
+    );
 }
 
 #[test]

@@ -41,3 +41,10 @@ fn code_and_its_variables_are_found_by_name_and_written_by_kernels() {
 fn eight_threads_with_their_own_and_their_default_streams_compute_right() {
     well_on_both_roads("threads", &[]);
 }
+
+#[test]
+fn kernels_reach_another_devices_memory_once_they_are_let_in_and_no_sooner_or_longer() {
+    for end in ["never in", "out"] {
+        well_with_devices(2, "peers", &[end]);
+    }
+}

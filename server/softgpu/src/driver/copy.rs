@@ -7,11 +7,12 @@ use farwarp_face::copies::{BoxCopy, Place as CopyPlace, Side};
 use farwarp_face::*;
 use farwarp_protocol::boxes::{Block, Shape};
 
+use crate::driver::context::Context;
 use crate::driver::edge::{Result, bytes_at};
 use crate::driver::job::Action;
 use crate::driver::ranges::{Access, Range};
 use crate::driver::stream::Place;
-use crate::driver::{pages, ranges, transfer};
+use crate::driver::{pages, ranges, stream, transfer};
 
 /// Pageable memory up to this size is read at the call, so that the call need not wait; more is copied while it waits.
 const STAGED_BYTES: u64 = 16 << 20;
@@ -76,6 +77,19 @@ impl Copy {
         }
         place.add(Vec::new(), Action::Copy(Box::new(move || self.run())));
         Ok(())
+    }
+
+    /// Does the copy between two contexts, after all that they were given before. Page-locked memory too has its turn then.
+    pub fn issue_between(self, place: &Place, contexts: &[Arc<Context>]) -> Result {
+        if self.shape.is_empty() {
+            return Ok(());
+        }
+        let (to, from) = self.check()?;
+        let job = stream::add_between(place, contexts, Action::Copy(Box::new(move || self.run())));
+        if to == Found::Device && from == Found::Device && !self.wants_sync() {
+            return Ok(());
+        }
+        stream::synchronize(&place.context, &[job])
     }
 
     /// The copy as a job's action: both sides are looked at, read and written when its turn comes.

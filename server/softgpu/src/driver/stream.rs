@@ -211,6 +211,20 @@ impl Order {
     }
 }
 
+/// Adds a job behind all that some contexts, and the place's own, have to do; all that they are given later comes behind it.
+pub fn add_between(place: &Place, others: &[Arc<Context>], action: Action) -> Arc<Job> {
+    place.context.wait_for_room();
+    let mut contexts: Vec<&Arc<Context>> = others.iter().chain([&place.context]).collect();
+    // Always in one order: two such calls shall not wait for each other's locks.
+    contexts.sort_by_key(|context| context.id);
+    contexts.dedup_by_key(|context| context.id);
+    let mut orders: Vec<_> = contexts.iter().map(|context| lock(&context.order)).collect();
+    let ahead: Vec<Arc<Job>> = orders.iter_mut().flat_map(|order| order.all()).collect();
+    let job = Job::place(&place.context, &ahead, action);
+    orders.iter_mut().for_each(|order| order.hold_all(job.clone()));
+    job
+}
+
 /// Waits until `jobs` have ended, shows what kernels printed, and says how the context stands.
 pub fn synchronize(context: &Context, jobs: &[Arc<Job>]) -> Result {
     jobs.iter().for_each(|job| job.wait());

@@ -85,7 +85,9 @@ api! {
     }
 
     fn cuMemcpy3DPeer | cuMemcpy3DPeer_ptds(copy: In<Memcpy3D>) {
-        three_dimensional(copy, DEFAULT, Synchronous)
+        let given = copy.get()?;
+        let contexts = [context::find(given.to.context)?, context::find(given.from.context)?];
+        Copy::new(given.read().ok_or(CUDA_ERROR_INVALID_VALUE)?)?.issue_between(&resolve(DEFAULT)?, &contexts)
     }
 
     fn cuMemcpy3DPeerAsync | cuMemcpy3DPeerAsync_ptsz(copy: In<Memcpy3D>, stream: u64) {
@@ -168,9 +170,12 @@ fn peer(
     pace: Pace,
 ) -> Result {
     let place = resolve(stream)?;
-    context::find(to_context)?;
-    context::find(from_context)?;
-    Copy::linear(to, Device, from, Device, bytes as u64).issue(&place, pace)
+    let contexts = [context::find(to_context)?, context::find(from_context)?];
+    let copy = Copy::linear(to, Device, from, Device, bytes as u64);
+    match pace {
+        Synchronous => copy.issue_between(&place, &contexts),
+        Asynchronous => copy.issue(&place, pace),
+    }
 }
 
 /// All copies, or the first that may not be and its number; no attribute says more than a hint.
