@@ -12,7 +12,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 const LOOK_AT_ONESELF: &str = "
 import os
 print(len(os.listdir('/proc/self/task')), 'thread,', len(os.listdir('/proc/self/fd')), 'descriptors')
-print([line for line in open('/proc/self/status') if line.startswith(('Sig', 'Shd', 'Seccomp', 'NoNewPrivs', 'Umask'))])
+print([line for line in open('/proc/self/status') if line.startswith(('SigPnd', 'SigBlk', 'SigIgn', 'SigCgt', 'Shd', 'Seccomp', 'NoNewPrivs', 'Umask'))])
 print(sorted((name, value) for name, value in os.environ.items() if name != 'LD_PRELOAD'))
 ";
 
