@@ -162,15 +162,10 @@ impl Client {
 
     /// Puts a call into the log and returns its number. `call` says whose it is, and whether an answer is waited for.
     pub fn put(&mut self, call: Header, body: &[&[u8]]) -> Result<u64, NotPut> {
-        if let Some(code) = self.dead {
+        if let Some(code) = self.refusal(&call) {
             return Err(NotPut::Dead(code));
         }
         let context = Id(call.about);
-        if let Some(code) = self.dead_contexts.get(&context)
-            && needs_its_context(call.op)
-        {
-            return Err(NotPut::Dead(*code));
-        }
         // The next owner of a slot comes after the end of the one before.
         if !self.departing.is_empty() && !self.all_depart() {
             return Err(NotPut::Full);
@@ -180,6 +175,12 @@ impl Client {
             self.asked.insert(number, Asked { context, answer: None });
         }
         Ok(number)
+    }
+
+    /// The error with which this call fails without being made, if there is one.
+    pub fn refusal(&self, call: &Header) -> Option<Code> {
+        let context = if needs_its_context(call.op) { Id(call.about) } else { Id(0) };
+        self.pending_error(context)
     }
 
     /// What comes of this asked call is not waited for, but taken by [`Client::take_landed`] in the order in which it came.
@@ -224,6 +225,11 @@ impl Client {
     /// The error that a call in this context must return before it does anything, if there is one.
     pub fn pending_error(&self, context: Id) -> Option<Code> {
         self.dead.or_else(|| self.dead_contexts.get(&context).copied())
+    }
+
+    /// Whether any call may have an error to hear of. While it is not so, [`Client::pending_error`] and [`Client::take_failure`] find none.
+    pub fn is_troubled(&self) -> bool {
+        self.dead.is_some() || !self.dead_contexts.is_empty() || !self.failed.is_empty()
     }
 
     /// A told call's failure that the thread in this slot has not heard of; it is forgotten with this.

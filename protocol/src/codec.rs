@@ -8,6 +8,9 @@ pub use bincode::{BorrowDecode, Decode, Encode};
 /// No value that crosses the wire, bulk bytes aside, is larger.
 pub const VALUE_BYTES_MAX: usize = 16 << 20;
 
+/// What most values take: room to write one without growing.
+const USUAL_BYTES: usize = 128;
+
 const fn config() -> impl bincode::config::Config {
     bincode::config::standard().with_little_endian().with_fixed_int_encoding().with_limit::<VALUE_BYTES_MAX>()
 }
@@ -22,7 +25,7 @@ pub enum CodecError {
 
 /// The bytes of a value of ours; values built here always encode.
 pub fn encode<T: Encode>(value: &T) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
     encode_onto(value, &mut bytes);
     bytes
 }

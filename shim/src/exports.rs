@@ -16,6 +16,9 @@ use farwarp_protocol::error::Code;
 use farwarp_protocol::param::*;
 use std::collections::HashMap;
 
+/// Room for the arguments of most calls, so that writing them grows nothing.
+const ARGUMENTS_BYTES: usize = 64;
+
 macro_rules! export {
     (chapter $chapter:literal; $(
         $(#[doc = $doc:literal])* #[since($since:literal)]
@@ -91,7 +94,7 @@ macro_rules! export_remote {
                 unless_captured! { $name ($($arg),*) }
                 let (shim, _) = in_context_hearing()?;
                 #[allow(unused_mut)] // a row without arguments writes nothing
-                let mut $call = Outgoing { shim, body: Vec::new() };
+                let mut $call = Outgoing { shim, body: Vec::with_capacity(ARGUMENTS_BYTES) };
                 $(<$kind as Travel>::send($arg, $length, &mut $call)?;)*
                 $finish
             })

@@ -1,24 +1,27 @@
 //! Asking and telling: the client's half of the session, driven by whoever waits. What it knows is kept by [`Client`].
 //!
-//! All threads of the program share one log behind one lock. A thread that waits for an answer drives the connection itself; one such
-//! leader is enough, the others sleep until it has their answer or leaves. When nobody waits, a helper thread sends what lies in the
-//! log, keeps the connection alive, has the program's host functions run, and brings a lost connection back.
+//! All threads of the program share one log. What a thread tells it lays down in [`front`] and goes on; whoever drives the connection takes
+//! it from there. A thread that waits for an answer drives the connection itself; one such leader is enough, the others sleep until it has
+//! their answer or leaves. When nobody waits, a helper thread sends what was told, keeps the connection alive, has the program's host
+//! functions run, and brings a lost connection back.
 
-use crate::landing::{Landing, Landings};
-use crate::recent::Recent;
+mod core;
+mod front;
+
+use self::core::{Core, RECONNECT_PAUSE, Signs};
+use self::front::{Front, TOLD_BYTES_MAX, Who};
+use crate::landing::Landing;
 use crate::stats::Traffic;
 use crate::wait;
-use farwarp_link::{DialError, Dialled, Link, LinkStats, carry};
-use farwarp_protocol::call::{GOODBYE, Range};
+use farwarp_link::{DialError, Dialled, Link, LinkStats};
+use farwarp_protocol::call::{GOODBYE, Range, THREAD_GONE};
 pub use farwarp_protocol::client::Answer;
-use farwarp_protocol::client::{Client, Landed, NotPut};
+use farwarp_protocol::client::{Client, NotPut};
 use farwarp_protocol::error::{CUDA_ERROR_DEINITIALIZED, Code};
 use farwarp_protocol::frame::{FLAG_ASKED, Header, RecordKind};
 use farwarp_protocol::handle::Id;
 use farwarp_protocol::limits::LANDING_BYTES_MAX;
 use farwarp_protocol::session::Limits;
-use std::collections::HashMap;
-use std::os::fd::RawFd;
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -26,12 +29,6 @@ use std::time::{Duration, Instant};
 const SPIN: Duration = Duration::from_micros(50);
 /// While a thread waits and drives, the helper only looks in this often.
 const HELPER_NAP: Duration = Duration::from_millis(5);
-/// The helper's longest sleep; the connection's own timers are shorter.
-const HELPER_SLEEP: Duration = Duration::from_secs(1);
-/// Read from the connection at a time.
-const READ_BYTES: usize = 256 << 10;
-/// Between two attempts to bring a lost connection back.
-const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// The first attempt to bring a connection back may take so long, each later one twice that of the one before: a handshake that began
 /// while the road was cut waits ever longer between its own attempts, a new one is through at once when the road is back.
 const REDIAL_FIRST: Duration = Duration::from_secs(1);
@@ -48,11 +45,11 @@ pub type Redial = Box<dyn FnMut(Duration) -> Result<Dialled, DialError> + Send>;
 pub type HostCalls = fn(token: u64);
 
 pub struct Remote {
+    front: Front,
     core: Mutex<Core>,
+    signs: Signs,
     /// Signalled when an answer for a sleeping thread arrived, or the leader left.
     news: Condvar,
-    /// Wakes the helper.
-    wake: RawFd,
     settings: Settings,
 }
 
@@ -65,22 +62,6 @@ pub struct Settings {
     pub spin: bool,
 }
 
-struct Core {
-    client: Client,
-    landings: Landings,
-    link: Option<Box<dyn Link>>,
-    leader: bool,
-    leader_sleeps: bool,
-    sleepers: usize,
-    helper_awake: bool,
-    ended: bool,
-    recent: Recent,
-    traffic: Traffic,
-    /// How many questions of each thread are under way.
-    open_questions: HashMap<u16, u32>,
-    buffer: Vec<u8>,
-}
-
 impl Remote {
     /// Takes over a dialled connection.
     pub fn new(dialled: Dialled, settings: Settings) -> std::io::Result<Remote> {
@@ -88,29 +69,17 @@ impl Remote {
         client.connected();
         made_known(dialled.link.as_ref());
         Ok(Remote {
-            core: Mutex::new(Core {
-                client,
-                landings: Landings::default(),
-                link: Some(dialled.link),
-                leader: false,
-                leader_sleeps: false,
-                sleepers: 0,
-                helper_awake: true,
-                ended: false,
-                recent: Recent::default(),
-                open_questions: HashMap::new(),
-                traffic: Traffic::default(),
-                buffer: vec![0; READ_BYTES],
-            }),
+            front: Front::new()?,
+            core: Mutex::new(Core::new(client, dialled.link)),
+            signs: Signs::default(),
             news: Condvar::new(),
-            wake: crate::wait::event_fd()?,
             settings,
         })
     }
 
     /// Sends a call and waits for its answer, whatever that is.
     pub fn ask(&self, op: u32, body: &[&[u8]]) -> Result<Answer, Code> {
-        let number = self.put(op, FLAG_ASKED, body)?;
+        let number = self.ask_ahead(op, body)?;
         self.answer(number)
     }
 
@@ -119,12 +88,27 @@ impl Remote {
         if self.settings.sync {
             return self.ask(op, body)?.check();
         }
-        self.put(op, 0, body).map(drop)
+        let header = header(op, 0);
+        let bytes: usize = body.iter().map(|part| part.len()).sum();
+        if bytes > TOLD_BYTES_MAX {
+            return self.put(header, body, None).map(drop);
+        }
+        loop {
+            if self.signs.troubled()
+                && let Some(code) = self.lock().client.refusal(&header)
+            {
+                return Err(code);
+            }
+            if self.front.lay(header, body).is_ok() {
+                return Ok(());
+            }
+            self.drive_until(|core| (core.client.dead().is_some() || self.front.has_room()).then_some(()));
+        }
     }
 
     /// Sends a call whose answer is fetched later by [`Remote::answer`]; so several can be under way.
     pub fn ask_ahead(&self, op: u32, body: &[&[u8]]) -> Result<u64, Code> {
-        self.put(op, FLAG_ASKED, body)
+        self.put(header(op, FLAG_ASKED), body, None)
     }
 
     pub fn answer(&self, number: u64) -> Result<Answer, Code> {
@@ -141,7 +125,7 @@ impl Remote {
         self.drive_until(|core| {
             (core.landings.bytes() <= LANDING_BYTES_MAX || core.client.dead().is_some()).then_some(())
         });
-        self.put_with(op, FLAG_ASKED, body, Some(landing)).map(drop)
+        self.put(header(op, FLAG_ASKED), body, Some(landing)).map(drop)
     }
 
     /// Whether bytes are still to come there.
@@ -152,25 +136,34 @@ impl Remote {
 
     /// The error that a call in this context must return before it does anything, if there is one.
     pub fn pending_error(&self, context: Id) -> Option<Code> {
-        self.lock().client.pending_error(context)
+        if self.signs.troubled() { self.lock().client.pending_error(context) } else { None }
     }
 
     /// A told call's failure that the calling thread has not heard of; it is forgotten with this.
     pub fn take_failure(&self) -> Option<Code> {
-        self.lock().client.take_failure(crate::threads::slot())
+        if !self.signs.troubled() {
+            return None;
+        }
+        let mut core = self.lock();
+        let failure = core.client.take_failure(crate::threads::slot());
+        self.signs.publish(&core);
+        failure
     }
 
     /// The last fence of which the server said that everything before it is done.
     pub fn fence_passed(&self) -> u64 {
-        self.lock().client.fence_passed()
+        self.signs.fence_passed()
     }
 
     pub fn context_gone(&self, context: Id) {
-        self.lock().client.context_gone(context);
+        let mut core = self.lock();
+        core.client.context_gone(context);
+        self.signs.publish(&core);
     }
 
+    /// The thread in this slot has ended. The slot is free for another once this has its place behind all that the thread told.
     pub fn thread_gone(&self, slot: u16) {
-        self.lock().client.thread_gone(slot);
+        self.front.lay_end(call_of(slot, Id(0), THREAD_GONE, 0));
     }
 
     pub fn count_module_bytes(&self, bytes: usize) {
@@ -186,7 +179,7 @@ impl Remote {
 
     /// Ends the session in order; every later call is refused.
     pub fn goodbye(&self) {
-        let told = self.put(GOODBYE, FLAG_ASKED, &[]);
+        let told = self.ask_ahead(GOODBYE, &[]);
         // From here on the server may close the connection, and nobody shall dial it again.
         self.lock().ended = true;
         if let Ok(number) = told {
@@ -198,56 +191,40 @@ impl Remote {
         }
         let mut core = self.lock();
         core.client.end(CUDA_ERROR_DEINITIALIZED);
+        self.signs.publish(&core);
         if let Some(link) = core.link.as_mut() {
             link.close(farwarp_protocol::admission::close::DONE, "the program has ended");
         }
         core.lose_link();
     }
 
-    /// Puts a call into the log, waiting for room if need be.
-    fn put(&self, op: u32, flags: u8, body: &[&[u8]]) -> Result<u64, Code> {
-        self.put_with(op, flags, body, None)
-    }
-
-    fn put_with(&self, op: u32, flags: u8, body: &[&[u8]], landing: Option<Landing>) -> Result<u64, Code> {
-        crate::threads::crosses();
-        let header = header(op, flags);
+    /// Puts a call into the log, behind what was told before it, waiting for room if need be.
+    fn put(&self, header: Header, body: &[&[u8]], mut landing: Option<Landing>) -> Result<u64, Code> {
         let body_bytes: usize = body.iter().map(|part| part.len()).sum();
+        // Whoever waits for an answer sends its question.
+        let is_waited_for = header.flags & FLAG_ASKED != 0 && landing.is_none();
         let mut core = self.lock();
         // Another thread may take the room between two turns of this loop.
         let number = loop {
-            match core.client.put(header, body) {
+            match core.put(&self.front, header, body, &mut landing) {
                 Ok(number) => break number,
                 Err(NotPut::Dead(code)) => return Err(code),
                 Err(NotPut::Full) => drop(core),
             }
-            self.drive_until(|core| core.client.may_put(body_bytes).then_some(()));
+            self.drive_until(|core| (!core.is_stuck() && core.client.may_put(body_bytes)).then_some(()));
             core = self.lock();
         };
-        core.recent.note(Header { number, ..header }, body);
-        core.traffic.payload_up += body_bytes as u64;
-        if let Some(landing) = landing {
-            core.client.lands(number);
-            core.landings.begin(number, landing);
-            core.traffic.tells += 1;
-            self.see_it_sent(&mut core);
-        } else if flags & FLAG_ASKED != 0 {
-            core.asks(op, header.slot);
-        } else {
-            core.traffic.tells += 1;
-            self.see_it_sent(&mut core);
+        drop(core);
+        if !is_waited_for {
+            self.front.attention.call();
         }
         Ok(number)
     }
 
-    /// Makes sure that somebody sends what lies in the log, without waiting for it.
-    fn see_it_sent(&self, core: &mut Core) {
-        if core.leader && core.leader_sleeps {
-            core.drive(Instant::now());
-        } else if !core.leader && !core.helper_awake {
-            core.helper_awake = true;
-            wait::signal(self.wake);
-        }
+    fn drive(&self, core: &mut Core) {
+        core.take_told(&self.front);
+        core.drive(Instant::now());
+        self.signs.publish(core);
     }
 
     /// Drives the connection, or sleeps while another thread does, until `done` has found what it wants.
@@ -258,7 +235,7 @@ impl Remote {
         let found = loop {
             // A leader that sleeps does not know of what this thread wants sent.
             if leading || !core.leader || core.leader_sleeps {
-                core.drive(Instant::now());
+                self.drive(&mut core);
             }
             if let Some(found) = done(&mut core) {
                 break found;
@@ -269,8 +246,11 @@ impl Remote {
                 core.sleepers -= 1;
                 continue;
             }
-            leading = true;
-            core.leader = true;
+            if !leading {
+                leading = true;
+                core.leader = true;
+                self.front.attention.wake(Who::Nobody);
+            }
             if core.sleepers > 0 {
                 self.news.notify_all();
             }
@@ -281,21 +261,50 @@ impl Remote {
                 core = self.lock();
                 continue;
             }
-            let (fds, timeout) = core.what_to_wait_for();
-            core.leader_sleeps = true;
-            drop(core);
-            wait::poll(&fds, timeout);
-            core = self.lock();
-            core.leader_sleeps = false;
+            if self.is_to_sleep(&core, Who::Leader) {
+                let (mut fds, timeout) = core.what_to_wait_for();
+                fds.push(self.front.attention.leader);
+                core.leader_sleeps = true;
+                drop(core);
+                wait::poll(&fds, timeout);
+                wait::drain(self.front.attention.leader);
+                core = self.lock();
+                core.leader_sleeps = false;
+                self.front.attention.wake(Who::Nobody);
+            }
         };
         if leading {
             core.leader = false;
+            self.hand_on(&core);
         }
         core.traffic.wait_ns += began.elapsed().as_nanos() as u64;
         if core.sleepers > 0 {
             self.news.notify_all();
         }
         found
+    }
+
+    /// Whether whoever drives may sleep now: what is told from here on wakes it. What waits for room is woken for by what makes room.
+    fn is_to_sleep(&self, core: &Core, who: Who) -> bool {
+        if core.is_stuck() {
+            return true;
+        }
+        self.front.attention.wake(who);
+        let nothing = self.front.is_empty();
+        if !nothing {
+            self.front.attention.wake(Who::Nobody);
+        }
+        nothing
+    }
+
+    /// The leader leaves; what comes from here on is the helper's.
+    fn hand_on(&self, core: &Core) {
+        if !core.helper_awake {
+            self.front.attention.wake(Who::Helper);
+            if !self.front.is_empty() {
+                self.front.attention.call();
+            }
+        }
     }
 
     /// The helper thread's life.
@@ -310,7 +319,10 @@ impl Remote {
                 self.bring_back(&mut redial);
                 continue;
             }
-            core.drive(Instant::now());
+            if !core.leader {
+                self.front.attention.wake(Who::Nobody);
+            }
+            self.drive(&mut core);
             if let Some(token) = core.client.next_host_call() {
                 drop(core);
                 run_host_call(token);
@@ -323,12 +335,14 @@ impl Remote {
             if core.leader {
                 fds.clear();
                 timeout = HELPER_NAP;
+            } else if !self.is_to_sleep(&core, Who::Helper) {
+                continue;
             }
-            fds.push(self.wake);
+            fds.push(self.front.attention.helper);
             core.helper_awake = false;
             drop(core);
             wait::poll(&fds, timeout);
-            wait::drain(self.wake);
+            wait::drain(self.front.attention.helper);
             self.lock().helper_awake = true;
         }
     }
@@ -361,10 +375,12 @@ impl Remote {
                     made_known(dialled.link.as_ref());
                     core.link = Some(dialled.link);
                     core.traffic.reconnects += 1;
+                    self.signs.publish(&core);
                     self.news.notify_all();
                     return;
                 }
                 Err(error) if core.client.dial_failed(for_ever, now) => {
+                    self.signs.publish(&core);
                     crate::state::complain(&format!("the session is lost: {error}"));
                     self.news.notify_all();
                     return;
@@ -381,71 +397,6 @@ impl Remote {
     }
 }
 
-impl Core {
-    /// What a thread asks while its last question is under way travels in the same round trip.
-    fn asks(&mut self, op: u32, slot: u16) {
-        *self.traffic.asked.entry(op).or_default() += 1;
-        let open = self.open_questions.entry(slot).or_default();
-        *open += 1;
-        if *open == 1 {
-            self.traffic.round_trips += 1;
-        }
-    }
-
-    fn answered(&mut self, slot: u16) {
-        if let Some(open) = self.open_questions.get_mut(&slot) {
-            *open = open.saturating_sub(1);
-        }
-    }
-
-    /// Moves bytes between session and connection. Never blocks.
-    fn drive(&mut self, now: Instant) {
-        let Some(link) = self.link.as_mut() else { return };
-        let carried = carry(&mut self.client, link.as_mut(), &mut self.buffer, now);
-        while let Some(landed) = self.client.take_landed() {
-            match landed {
-                Landed::Bytes { call, bytes } => self.landings.land(call, &bytes),
-                Landed::End { call, code } => match self.landings.end(call, code) {
-                    Some((slot, code)) if code != 0 => self.client.has_failed(slot, code),
-                    _ => {}
-                },
-            }
-        }
-        if let Some(breach) = self.client.take_breach() {
-            crate::state::complain(&format!("the server broke the protocol: {breach}"));
-            self.lose_link();
-        } else if let Err(error) = carried {
-            crate::state::note(&format!("connection lost: {error}"));
-            self.client.connection_lost(now);
-            self.lose_link();
-        }
-        if let Some(code) = self.client.take_loss() {
-            self.say_what_led_to(code);
-        }
-    }
-
-    fn lose_link(&mut self) {
-        // Before the numbers of its sockets are free for others.
-        crate::state::link_sockets(&[]);
-        self.link = None;
-    }
-
-    fn say_what_led_to(&self, code: Code) {
-        crate::state::note_lines(|| {
-            let calls = self.recent.lines();
-            std::iter::once(format!("CUDA error {code} ends this; the last calls were")).chain(calls)
-        });
-    }
-
-    fn what_to_wait_for(&self) -> (Vec<RawFd>, Duration) {
-        let mut fds = Vec::with_capacity(4);
-        let Some(link) = self.link.as_ref() else { return (fds, RECONNECT_PAUSE) };
-        link.poll_fds(&mut fds);
-        let until = link.timeout().map(|at| at.saturating_duration_since(Instant::now()));
-        (fds, until.unwrap_or(HELPER_SLEEP).min(HELPER_SLEEP))
-    }
-}
-
 /// A child of a fork closes the sockets of the connection of its time.
 fn made_known(link: &dyn Link) {
     let mut sockets = Vec::new();
@@ -455,16 +406,12 @@ fn made_known(link: &dyn Link) {
 
 /// The header of the calling thread's next call.
 fn header(op: u32, flags: u8) -> Header {
-    Header {
-        kind: RecordKind::Call,
-        op,
-        number: 0,
-        about: crate::threads::current().0,
-        slot: crate::threads::slot(),
-        flags,
-        code: 0,
-        body_bytes: 0,
-    }
+    crate::threads::crosses();
+    call_of(crate::threads::slot(), crate::threads::current(), op, flags)
+}
+
+fn call_of(slot: u16, context: Id, op: u32, flags: u8) -> Header {
+    Header { kind: RecordKind::Call, op, number: 0, about: context.0, slot, flags, code: 0, body_bytes: 0 }
 }
 
 /// Whether there is no hope for the session, however often one dials.

@@ -40,7 +40,6 @@ impl Drop for SlotReturn {
             // A forked child has no shim, and a lock that another thread held at the fork is never free there.
             if let Ok(shim) = crate::state::shim() {
                 shim.remote.thread_gone(slot);
-                slots().free.push(slot);
             }
         }
     }
@@ -72,6 +71,11 @@ pub fn slot() -> u16 {
     // During thread exit the guard is gone already and the slot is simply not given back.
     let _ = RETURN.try_with(|_| ());
     slot
+}
+
+/// Another thread may have this slot.
+pub fn give_back(slot: u16) {
+    slots().free.push(slot);
 }
 
 /// The calling thread's current context; zero when it has none.

@@ -19,10 +19,11 @@ pub fn signal(fd: RawFd) {
     unsafe { libc::write(fd, one.as_ptr().cast(), one.len()) };
 }
 
-pub fn drain(fd: RawFd) {
+/// Whether it was signalled since the last time.
+pub fn drain(fd: RawFd) -> bool {
     let mut count = [0u8; 8];
-    // SAFETY: `count` is eight writable bytes. Nothing to read is as good as something read.
-    unsafe { libc::read(fd, count.as_mut_ptr().cast(), count.len()) };
+    // SAFETY: `count` is eight writable bytes.
+    unsafe { libc::read(fd, count.as_mut_ptr().cast(), count.len()) > 0 }
 }
 
 /// Sleeps until one of the descriptors is readable, the time is up, or a signal came.

@@ -56,7 +56,10 @@ fn stopped_and_found() {
     std::thread::sleep(LONGER_THAN_SILENCE_AND_A_SIGN);
     signal(busy.id(), "-CONT");
     let (rounds, stats) = busy.was_right(&server);
-    println!("stopped for {LONGER_THAN_SILENCE_AND_A_SIGN:?}: {rounds} rounds, {} reconnects", stats["reconnects"]);
+    println!(
+        "stopped for {LONGER_THAN_SILENCE_AND_A_SIGN:?}: {rounds} rounds, {} reconnects",
+        stats["reconnects"]
+    );
     assert!(stats["reconnects"].as_u64() >= Some(1), "{}", server.log());
 }
 
