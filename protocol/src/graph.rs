@@ -243,10 +243,31 @@ impl Plan {
             check(&step, level, steps.len(), levels)?;
             steps.push(step);
         }
-        match bytes.len() - at {
-            0 => Ok(plan),
-            left => Err(PlanError::Trailing { left }),
+        if bytes.len() > at {
+            return Err(PlanError::Trailing { left: bytes.len() - at });
         }
+        plan.check_nesting().map(|()| plan)
+    }
+
+    /// Each level is the body of one conditional node, once, and none lies too deep: who builds a plan descends into it.
+    pub fn check_nesting(&self) -> Result<(), PlanError> {
+        let mut depth = vec![0; self.levels.len()];
+        for (level, steps) in self.levels.iter().enumerate() {
+            for step in steps {
+                let Work::Conditional(conditional) = &step.work else { continue };
+                // Bodies are later levels, so whoever names this level was looked at before.
+                let below = depth[level] + 1;
+                for body in &conditional.bodies {
+                    if std::mem::replace(&mut depth[*body as usize], below) > 0 {
+                        return Err(PlanError::Shared { level: *body });
+                    }
+                    if below > NESTED_MAX {
+                        return Err(PlanError::Deep { level: *body });
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -274,6 +295,8 @@ fn check(step: &Step, level: u32, at: usize, levels: u32) -> Result<(), PlanErro
 
 /// Levels of one plan.
 pub const LEVELS_MAX: usize = 1 << 14;
+/// Conditional nodes within bodies of conditional nodes: far more than programs nest, and few for a stack.
+pub const NESTED_MAX: usize = 64;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
@@ -285,6 +308,10 @@ pub enum PlanError {
     Levels { got: u32 },
     #[error("level {level} of a plan of {levels}, where it may not be named")]
     Level { level: u32, levels: u32 },
+    #[error("level {level} of a plan is the body of two conditional steps")]
+    Shared { level: u32 },
+    #[error("level {level} of a plan lies within more than {NESTED_MAX} bodies")]
+    Deep { level: u32 },
     #[error("step {step} waits for step {waits_for}, which is not before it")]
     Forward { step: usize, waits_for: u32 },
     #[error("{got} operations in one step")]
@@ -337,6 +364,26 @@ mod tests {
         assert_eq!(none, PlanError::Level { level: 1, levels: 1 });
         assert!(Plan::decode(&crate::codec::encode(&(u32::MAX, 0u32))).is_err());
         assert!(Plan::decode(&crate::codec::encode(&(1u32, u32::MAX))).is_err());
+    }
+
+    #[test]
+    fn a_level_is_the_body_of_one_conditional_and_none_lies_too_deep() {
+        let refused = |levels: Vec<Vec<Step>>| Plan::decode(&Plan { levels }.encode());
+        let twice = vec![vec![step(conditional(&[1]), &[]), step(conditional(&[1]), &[])], vec![]];
+        assert_eq!(refused(twice), Err(PlanError::Shared { level: 1 }));
+        assert_eq!(
+            refused(vec![vec![step(conditional(&[1, 1]), &[])], vec![]]),
+            Err(PlanError::Shared { level: 1 })
+        );
+        let nested = |levels: usize| -> Vec<Vec<Step>> {
+            let mut nested: Vec<Vec<Step>> =
+                (1..levels as u32).map(|below| vec![step(conditional(&[below]), &[])]).collect();
+            nested.push(vec![]);
+            nested
+        };
+        assert!(refused(nested(NESTED_MAX + 1)).is_ok());
+        let deep = NESTED_MAX as u32 + 1;
+        assert_eq!(refused(nested(NESTED_MAX + 2)), Err(PlanError::Deep { level: deep }));
     }
 
     #[test]

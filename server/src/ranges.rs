@@ -59,9 +59,11 @@ impl Ranges {
     /// Where the mappings begin that make up exactly this range.
     pub fn mappings(&self, range: Range) -> Result<Vec<u64>, Refusal> {
         let refusal = Refusal::OutOfRange { address: range.address, bytes: range.bytes };
+        // A range around the end of the address space would look empty.
+        let end = range.address.checked_add(range.bytes).ok_or(refusal.clone())?;
         let mut at = range.address;
         let mut starts = Vec::new();
-        while at < range.end() {
+        while at < end {
             match self.live.get(&at) {
                 Some((found, parent)) if is_mapping(*parent) => {
                     starts.push(at);
@@ -70,7 +72,7 @@ impl Ranges {
                 _ => return Err(refusal),
             }
         }
-        if at == range.end() && range.bytes > 0 { Ok(starts) } else { Err(refusal) }
+        if at == end && range.bytes > 0 { Ok(starts) } else { Err(refusal) }
     }
 
     pub fn remove_mappings(&mut self, starts: &[u64]) {
@@ -132,6 +134,7 @@ mod tests {
         assert_eq!(ranges.mappings(Range { address: 4096, bytes: 8192 }), Ok(vec![4096, 8192]));
         assert!(ranges.mappings(Range { address: 4096, bytes: 12288 }).is_err());
         assert!(ranges.mappings(Range { address: 4096, bytes: 6000 }).is_err());
+        assert!(ranges.mappings(Range { address: u64::MAX, bytes: 4096 }).is_err());
         assert!(ranges.any_within(Range { address: 0, bytes: 4097 }));
         assert!(!ranges.any_within(Range { address: 0, bytes: 4096 }));
     }

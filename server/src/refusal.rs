@@ -75,12 +75,20 @@ refusals! {
     Plan(#[from] PlanError),
     #[error("step {step} of level {level} of a graph that has no such")]
     NoSuchStep { level: u32, step: u32 },
+    #[error("step {step} of level {level} of a graph shall be of another kind")]
+    OtherWork { level: u32, step: u32 },
+    #[error("conditional value {handle:#x} is none of this session's")]
+    NoSuchConditional { handle: u64 },
     #[error("a graph that would touch the client's own memory")]
     HostStep,
     #[error("launch attribute {id} does not cross")]
     LaunchAttribute { id: u32 },
     #[error("option {option} of the compiler does not cross")]
     JitOption { option: u32 },
+    #[error("stream attribute {attribute} does not cross")]
+    StreamAttribute { attribute: u32 },
+    #[error("memory operation {operation} is none that is known")]
+    MemoryOperation { operation: u32 },
     #[error("host call {token} is waited for already")]
     HostCallTwice { token: u64 },
     #[error("host call {token} is not waited for")]

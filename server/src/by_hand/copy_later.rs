@@ -70,6 +70,7 @@ pub fn to_device_later(executor: &mut Executor, call: &Call) -> Result<Reply, Re
     let ToDeviceLater { destination, shape, stream, token } = decode(call.body)?;
     let parts = parts(shape)?;
     check(executor, destination, shape)?;
+    executor.latches.check_new(token)?;
     let stream = executor.stream(call, stream)?;
     executor.enter(call)?;
     if let Err(code) = super::latch(executor, call, stream, token)? {

@@ -11,9 +11,10 @@ use crate::refusal::Refusal;
 use farwarp_protocol::call::{GraphChange, GraphConditional, GraphInstantiate, GraphLaunch};
 use farwarp_protocol::codec::{decode, encode};
 use farwarp_protocol::error::{CUDA_ERROR_NOT_SUPPORTED, Code};
-use farwarp_protocol::graph::{Plan, Work};
+use farwarp_protocol::graph::{Change, Plan, Work};
 use farwarp_protocol::handle::{Id, ObjectKind};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::mem::discriminant;
 
 /// Executable graphs, and what they were built of: the driver wants to be told of a node when it shall do something else.
 #[derive(Default)]
@@ -34,10 +35,18 @@ impl BuiltGraphs {
         let gone = self.execs.extract_if(|id, _| gone(*id));
         gone.filter(|(_, built)| built.own).map(|(_, built)| built.graph).collect()
     }
+
+    /// A graph's nodes are gone with it, though what was made executable of it lives on.
+    fn graph_gone(&mut self, graph: u64) {
+        let of_it = self.execs.values_mut().filter(|built| built.graph == graph);
+        of_it.for_each(|built| built.nodes.clear());
+    }
 }
 
 /// Graphs of a client that have conditional values.
 const CONDITIONAL_GRAPHS_MAX: usize = 1 << 16;
+/// Conditional values of one of them.
+const CONDITIONALS_OF_A_GRAPH_MAX: u64 = 1 << 16;
 
 /// The driver's graphs to which conditional values belong, by the client's graphs.
 #[derive(Default)]
@@ -45,14 +54,29 @@ pub struct ConditionalGraphs {
     graphs: HashMap<Id, ConditionalGraph>,
 }
 
+impl ConditionalGraphs {
+    /// Whether the driver gave this session that value, in a graph that is still there.
+    pub fn check(&self, handle: u64) -> Result<(), Refusal> {
+        match self.graphs.values().any(|graph| graph.handles.contains(&handle)) {
+            true => Ok(()),
+            false => Err(Refusal::NoSuchConditional { handle }),
+        }
+    }
+}
+
 struct ConditionalGraph {
     raw: u64,
     /// Nodes were put into it. Conditional nodes cannot be taken out again, so it is filled once.
     filled: bool,
+    /// The values that the driver made in it.
+    handles: HashSet<u64>,
 }
 
 pub fn graph_conditional(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
     let GraphConditional { graph, context, default, flags } = decode(call.body)?;
+    if graph.kind() != Some(ObjectKind::Graph) {
+        return Err(Refusal::BadNewId { id: graph, kind: ObjectKind::Graph });
+    }
     let context = executor.context(context)?.raw;
     executor.enter(call)?;
     let driver = executor.driver;
@@ -69,20 +93,33 @@ pub fn graph_conditional(executor: &mut Executor, call: &Call) -> Result<Reply, 
             if let Err(code) = unsafe { driver.cuGraphCreate(&mut raw, 0) } {
                 return Ok(Reply::Now(code, Vec::new()));
             }
-            executor.conditional_graphs.graphs.insert(graph, ConditionalGraph { raw, filled: false });
+            let made = ConditionalGraph { raw, filled: false, handles: HashSet::new() };
+            executor.conditional_graphs.graphs.insert(graph, made);
             raw
         }
     };
+    let got =
+        executor.conditional_graphs.graphs.get(&graph).map_or(0, |known| known.handles.len()) as u64 + 1;
+    if got > CONDITIONALS_OF_A_GRAPH_MAX {
+        let max = CONDITIONALS_OF_A_GRAPH_MAX;
+        return Err(Refusal::TooMuch { what: "conditional values of a graph", got, max });
+    }
     let mut handle = 0u64;
     // SAFETY: a live graph and context, a writable handle.
     let made = unsafe { driver.cuGraphConditionalHandleCreate(&mut handle, raw, context, default, flags) };
+    if made.is_ok()
+        && let Some(known) = executor.conditional_graphs.graphs.get_mut(&graph)
+    {
+        known.handles.insert(handle);
+    }
     Ok(made.map(|()| encode(&handle)).into())
 }
 
 pub fn graph_conditionals_gone(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
     let graph: Id = decode(call.body)?;
-    let Some(gone) = executor.conditional_graphs.graphs.remove(&graph) else { return Ok(Reply::DONE) };
     executor.enter(call)?;
+    let Some(gone) = executor.conditional_graphs.graphs.remove(&graph) else { return Ok(Reply::DONE) };
+    executor.built_graphs.graph_gone(gone.raw);
     // SAFETY: a graph of ours that nobody names any more.
     Ok(unsafe { executor.driver.cuGraphDestroy(gone.raw) }.into())
 }
@@ -172,18 +209,27 @@ pub fn graph_change(executor: &mut Executor, call: &Call) -> Result<Reply, Refus
     let GraphChange { exec, changes } = decode(call.body)?;
     let raw = executor.objects.get(exec, ObjectKind::GraphExec)?;
     executor.enter(call)?;
-    for change in changes {
-        graph_build::check_work(executor, &change.work)?;
-        let nodes = executor.built_graphs.execs.get(&exec).map(|built| &built.nodes);
-        let node =
-            nodes.and_then(|nodes| nodes.get(change.level as usize)?.get(change.step as usize).copied());
-        let (level, step) = (change.level, change.step);
-        let node = node.ok_or(Refusal::NoSuchStep { level, step })?;
-        if let Err(code) = apply(executor, raw, node, &change)? {
+    // All of them are held against what is there before the first is told.
+    let nodes: Vec<u64> =
+        changes.iter().map(|change| checked_node(executor, exec, change)).collect::<Result<_, _>>()?;
+    for (change, node) in changes.iter().zip(nodes) {
+        if let Err(code) = apply(executor, raw, node, change)? {
             return Ok(Reply::Now(code, Vec::new()));
         }
     }
     Ok(Reply::DONE)
+}
+
+/// The node of the step that a change is about.
+fn checked_node(executor: &mut Executor, exec: Id, change: &Change) -> Result<u64, Refusal> {
+    let Change { level, step, ref work, .. } = *change;
+    graph_build::check_work(executor, work)?;
+    let nodes = executor.built_graphs.execs.get(&exec).map(|built| &built.nodes);
+    match nodes.and_then(|nodes| nodes.get(level as usize)?.get(step as usize)) {
+        None => Err(Refusal::NoSuchStep { level, step }),
+        Some((_, kind)) if *kind != discriminant(work) => Err(Refusal::OtherWork { level, step }),
+        Some((node, _)) => Ok(*node),
+    }
 }
 
 /// Executable graphs went with their context; of what they were built nothing may stay.
@@ -216,9 +262,9 @@ pub fn graph_upload(executor: &mut Executor, call: &Call) -> Result<Reply, Refus
 
 pub fn graph_exec_gone(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
     let exec: Id = decode(call.body)?;
+    executor.enter(call)?;
     let raw = executor.objects.remove(exec, ObjectKind::GraphExec)?;
     let graphs = executor.built_graphs.forget(|id| id == exec);
-    executor.enter(call)?;
     let driver = executor.driver;
     // SAFETY: what this session made and nobody names any more; the driver keeps what runs.
     let outcome = unsafe {

@@ -13,6 +13,7 @@ use farwarp_protocol::graph::{
 };
 use farwarp_protocol::handle::{Id, ObjectKind};
 use farwarp_protocol::limits::KERNEL_PARAM_BYTES_MAX;
+use std::mem::{Discriminant, discriminant};
 
 /// A flush and a barrier, of `CUstreamBatchMemOpType`; the others have a word.
 const WITHOUT_A_WORD: [u32; 2] = [3, 6];
@@ -55,12 +56,13 @@ pub fn check_work(executor: &mut Executor, work: &Work) -> Result<(), Refusal> {
             batch.operations.iter().try_for_each(|operation| match (operation.bytes(), operation.operation) {
                 (Some(bytes), _) => executor.ranges.check(operation.address, bytes),
                 (None, none) if WITHOUT_A_WORD.contains(&none) => Ok(()),
-                (None, other) => {
-                    Err(Refusal::TooMuch { what: "memory operation", got: other.into(), max: 6 })
-                }
+                (None, operation) => Err(Refusal::MemoryOperation { operation }),
             })
         }
-        Work::Conditional(conditional) => executor.context(Id(conditional.context)).map(drop),
+        Work::Conditional(conditional) => {
+            executor.context(Id(conditional.context))?;
+            executor.conditional_graphs.check(conditional.handle)
+        }
     }
 }
 
@@ -73,7 +75,7 @@ fn check_kernel(executor: &mut Executor, kernel: &Kernel) -> Result<(), Refusal>
         return Err(Refusal::TooMuch { what: "bytes of parameters", got, max });
     }
     match kernel.attributes.iter().find(|(id, _)| !ATTRIBUTES_KNOWN.contains(id)) {
-        Some((id, _)) => Err(Refusal::TooMuch { what: "launch attribute", got: (*id).into(), max: 0 }),
+        Some((id, _)) => Err(Refusal::LaunchAttribute { id: *id }),
         None => Ok(()),
     }
 }
@@ -86,8 +88,8 @@ pub struct Build<'a> {
     pub nodes: Nodes,
 }
 
-/// The driver's node of each step, level by level.
-pub type Nodes = Vec<Vec<u64>>;
+/// The driver's node of each step, and what kind of work it does, level by level.
+pub type Nodes = Vec<Vec<(u64, Discriminant<Work>)>>;
 
 /// What a node is added to, and behind what.
 struct Place<'a> {
@@ -103,14 +105,16 @@ impl<'a> Build<'a> {
     /// Fills a graph with the steps of a level and, in their turn, the bodies of its conditional nodes.
     pub fn level(&mut self, level: usize, graph: u64) -> Result<Result<(), Code>, Refusal> {
         let plan = self.plan;
-        let mut nodes: Vec<u64> = Vec::with_capacity(plan.levels[level].len());
-        for step in &plan.levels[level] {
+        let steps = &plan.levels[level];
+        let mut nodes: Vec<u64> = Vec::with_capacity(steps.len());
+        for step in steps {
             match self.step(step, graph, &nodes)? {
                 Ok(node) => nodes.push(node),
                 Err(code) => return Ok(Err(code)),
             }
         }
-        self.nodes[level] = nodes;
+        self.nodes[level] =
+            nodes.into_iter().zip(steps).map(|(node, step)| (node, discriminant(&step.work))).collect();
         Ok(Ok(()))
     }
 

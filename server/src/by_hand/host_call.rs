@@ -38,6 +38,11 @@ struct Words {
 unsafe impl Send for Words {}
 
 impl Latches {
+    /// A second latch by the same name would leave the first one closed for ever.
+    pub fn check_new(&self, token: u64) -> Result<(), Refusal> {
+        if self.closed.contains_key(&token) { Err(Refusal::HostCallTwice { token }) } else { Ok(()) }
+    }
+
     /// A closed latch in a context, which is current: its address for the GPU, and the count at which it is open.
     fn close(&mut self, driver: &Driver, context: Id, token: u64) -> Result<(u64, u32), Code> {
         let words = match self.of_context.entry(context) {
@@ -94,9 +99,7 @@ impl Words {
 
 pub fn host_call(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
     let HostCall { stream, token } = decode(call.body)?;
-    if executor.latches.closed.contains_key(&token) {
-        return Err(Refusal::HostCallTwice { token });
-    }
+    executor.latches.check_new(token)?;
     let stream = executor.stream(call, stream)?;
     executor.enter(call)?;
     Ok(latch(executor, call, stream, token)?.into())

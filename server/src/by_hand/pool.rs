@@ -74,9 +74,9 @@ pub fn allocate_in_order(executor: &mut Executor, call: &Call) -> Result<Reply, 
 pub fn free_in_order(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
     let (address, stream): (u64, u64) = decode(call.body)?;
     let stream = executor.stream(call, stream)?;
+    executor.enter(call)?;
     executor.ranges.remove_pooled(address)?;
     executor.count_memory();
-    executor.enter(call)?;
     // SAFETY: memory of a pool of this session's, which was not freed before.
     Ok(unsafe { executor.driver.cuMemFreeAsync(address, stream) }.into())
 }

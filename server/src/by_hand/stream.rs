@@ -67,7 +67,7 @@ fn known_attribute(attribute: u32) -> Result<(), Refusal> {
     if STREAM_ATTRIBUTES.contains(&attribute) {
         return Ok(());
     }
-    Err(Refusal::TooMuch { what: "stream attribute", got: attribute as u64, max: 0 })
+    Err(Refusal::StreamAttribute { attribute })
 }
 
 /// Every operation is built anew: its word must be the session's.
@@ -80,11 +80,8 @@ pub fn batch_memory_operations(executor: &mut Executor, call: &Call) -> Result<R
     }
     let mut list = Vec::with_capacity(operations.len());
     for operation in operations {
-        let width = operation.width().ok_or(Refusal::TooMuch {
-            what: "memory operation",
-            got: operation.operation as u64,
-            max: 0,
-        })?;
+        let unknown = Refusal::MemoryOperation { operation: operation.operation };
+        let width = operation.width().ok_or(unknown)?;
         if width > 0 {
             executor.ranges.check(operation.address, width)?;
         }

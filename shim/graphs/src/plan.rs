@@ -33,7 +33,7 @@ impl State {
         let unused = self.graphs.get(graph).into_iter().flat_map(|graph| &graph.conditionals);
         match unused.into_iter().any(|handle| !looked_at.contains(handle)) {
             true => Err(Fault::UnusedHandle),
-            false => Ok(plan),
+            false => plan.check_nesting().map(|()| plan).map_err(|_| Fault::TooLarge),
         }
     }
 

@@ -8,7 +8,19 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, MutexGuard};
 
 /// The kinds of handle that are watched. Any other passes.
-const HANDLES: [&str; 7] = ["Context", "Stream", "Event", "Module", "Function", "Library", "Kernel"];
+const HANDLES: [&str; 11] = [
+    "Context",
+    "Stream",
+    "Event",
+    "Module",
+    "Function",
+    "Library",
+    "Kernel",
+    "LinkState",
+    "MemPool",
+    "AllocationHandle",
+    "GraphExec",
+];
 /// CUDA's streams that nobody made: NULL, legacy, per-thread.
 const STREAMS_ALWAYS: u64 = 2;
 /// Here an address is a place where memory will be, or was.
@@ -105,13 +117,16 @@ impl Live {
     fn learn_range(&mut self, call: &Call<'_>) {
         let (start, bytes) = match call.row.name {
             "cuMemAlloc_v2" => (read(call.word("dptr")), call.word("bytesize")),
+            "cuMemAllocFromPoolAsync" => (read(call.word("dptr")), call.word("bytesize")),
             "cuMemHostAlloc" => (read(call.word("pp")), call.word("bytesize")),
             "cuMemMap" => (call.word("ptr"), call.word("size")),
             "cuModuleGetGlobal_v2" | "cuLibraryGetGlobal" => {
                 (read(call.word("dptr")), read(call.word("bytes")))
             }
             "cuMemUnmap" => {
-                self.ranges.remove(&call.word("ptr"));
+                let start = call.word("ptr");
+                let end = start.saturating_add(call.word("size"));
+                self.ranges.retain(|at, _| !(start..end).contains(at));
                 return;
             }
             _ => return,

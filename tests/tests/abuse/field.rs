@@ -1,5 +1,7 @@
 //! One argument of a call as it crosses: how an honest client writes it, and every lie about it that we know.
 
+use std::ops::Range;
+
 use farwarp_protocol::handle::{Id, ObjectKind};
 
 use crate::scene::{ALLOCATION_BYTES, Scene, id};
@@ -40,7 +42,7 @@ pub struct Foreign {
     pub of_the_worker: Vec<u64>,
 }
 
-pub const KINDS: [ObjectKind; 7] = [
+pub const KINDS: [ObjectKind; 11] = [
     ObjectKind::Context,
     ObjectKind::Stream,
     ObjectKind::Event,
@@ -48,6 +50,10 @@ pub const KINDS: [ObjectKind; 7] = [
     ObjectKind::Function,
     ObjectKind::Library,
     ObjectKind::Kernel,
+    ObjectKind::MemPool,
+    ObjectKind::AllocationHandle,
+    ObjectKind::LinkState,
+    ObjectKind::GraphExec,
 ];
 
 impl Field {
@@ -117,8 +123,18 @@ impl Field {
 
     /// Device memory, of which the call uses `bytes`.
     pub fn address(name: &str, scene: &Scene, foreign: &Foreign, bytes: u64) -> Self {
+        Self::within(name, scene.address..scene.address + ALLOCATION_BYTES, scene, foreign, bytes)
+    }
+
+    /// An address of which the call uses `bytes`, all of them in this range of the session's and in no other.
+    pub fn within(
+        name: &str,
+        Range { start, end }: Range<u64>,
+        scene: &Scene,
+        foreign: &Foreign,
+        bytes: u64,
+    ) -> Self {
         let stop = Stopped("OutOfRange");
-        let (start, end) = (scene.address, scene.address + ALLOCATION_BYTES);
         let mut field = Self::new(name, start.to_le_bytes());
         for outside in [0, 1, start - 1, end, start ^ 1 << 40, u64::MAX, u64::MAX - 8, 1 << 63] {
             field = field.lie_u64("address: outside", outside, stop);

@@ -1,5 +1,6 @@
 //! What a session holds when the lies begin: of each kind one thing that is alive, and things that were, or are elsewhere.
 
+use farwarp_protocol::boxes::{Block, Shape};
 use farwarp_protocol::call::{self, *};
 use farwarp_protocol::codec::{decode, encode};
 use farwarp_protocol::graph::{Edge, Plan, Step, Work};
@@ -9,6 +10,9 @@ use crate::client::{Client, Road};
 
 /// An allocation of the scene, in bytes.
 pub const ALLOCATION_BYTES: u64 = 4096;
+/// Physical memory of the scene: as little as there is. A reservation is four times as long, and its beginning is mapped.
+pub const PHYSICAL_BYTES: u64 = 2 << 20;
+pub const RESERVED_BYTES: u64 = 4 * PHYSICAL_BYTES;
 
 const CODE: &str = "
 .version 7.0
@@ -43,8 +47,21 @@ pub struct Scene {
     pub address_to_free: u64,
     pub freed_address: u64,
     pub orphan_address: u64,
+    pub pool: Id,
+    pub physical: Id,
+    pub link: Id,
+    pub exec: Id,
+    /// Memory of the pool.
+    pub pooled: u64,
+    pub freed_pooled: u64,
+    pub reserved: u64,
+    pub reserved_to_free: u64,
     /// A function of the program's that a stream waits for.
     pub host_call: u64,
+    /// A copy of sixteen bytes that the client has yet to send.
+    pub later: u64,
+    /// A graph of the client's that has a value for conditional nodes.
+    pub graph: Id,
     /// An image that is there, and one that is not all there.
     pub upload: u64,
     pub half_upload: u64,
@@ -75,30 +92,28 @@ impl Scene {
         let dead_context = id(ObjectKind::Context, 1, 2);
         stage.make_context(dead_context);
         stage.context = dead_context;
-        let mut made = stage.make_all(2);
+        let made = stage.make_all(2);
         let orphan_address = stage.allocate();
-        // A library belongs to no context, and lives on.
-        let library = id(ObjectKind::Library, 1, 2);
-        stage.say(UNLOAD, &encode(&Unload { object: library }));
-        made.retain(|id| *id != library);
-        freed.push(library);
-        orphans.extend(made);
+        // What belongs to no context lives on.
+        let of_no_context = [ObjectKind::Library, ObjectKind::MemPool, ObjectKind::AllocationHandle];
+        let (of_none, of_context): (Vec<Id>, Vec<Id>) =
+            made.into_iter().partition(|id| id.kind().is_some_and(|kind| of_no_context.contains(&kind)));
+        of_none.iter().for_each(|id| stage.destroy(*id));
+        freed.extend(of_none);
+        orphans.extend(of_context);
         stage.context = Id(0);
         stage.say(CONTEXT_GONE, &encode(&ContextGone { context: dead_context }));
         freed.push(dead_context);
         stage.context = context;
 
         // One of each that is freed by itself, and one of a newer generation in its place.
-        let stream = id(ObjectKind::Stream, 1, 3);
-        let event = id(ObjectKind::Event, 1, 3);
-        let module = id(ObjectKind::Module, 1, 3);
-        stage.make_all(3);
-        for (operation, id) in [("cuStreamDestroy_v2", stream), ("cuEventDestroy_v2", event)] {
-            stage.say(call::op(operation), &encode(&id));
+        for made in stage.make_all(3) {
+            // Functions go with their modules.
+            if !matches!(made.kind(), Some(ObjectKind::Function | ObjectKind::Kernel)) {
+                stage.destroy(made);
+                freed.push(made);
+            }
         }
-        stage.say(UNLOAD, &encode(&Unload { object: module }));
-        stage.say(UNLOAD, &encode(&Unload { object: id(ObjectKind::Library, 1, 3) }));
-        freed.extend([stream, event, module, id(ObjectKind::Library, 1, 3)]);
         orphans.push(id(ObjectKind::Function, 1, 3));
         orphans.push(id(ObjectKind::Kernel, 1, 3));
         stage.make_stream(id(ObjectKind::Stream, 2, 3));
@@ -124,12 +139,31 @@ impl Scene {
         let backwards = Step { after: vec![Edge { from: 7, data: [0; 8] }], ..step(Work::Empty) };
         let lost = step(Work::RecordEvent(id(ObjectKind::Event, 1, 7).0));
         let faults = [("HostStep", host), ("Plan", backwards), ("NoSuchObject", lost)];
+        let graph = id(ObjectKind::Graph, 1, 0);
+        stage.make_value(graph);
+        let gone = id(ObjectKind::Graph, 1, 1);
+        let lost_value = stage.make_value(gone);
+        stage.say(GRAPH_CONDITIONALS_GONE, &encode(&gone));
+        let more = crate::plans::that_lie(context, address, lost_value)
+            .into_iter()
+            .map(|(rule, work)| (rule, step(work)));
         let mut bad_plans = Vec::new();
-        for (number, (rule, step)) in faults.into_iter().enumerate() {
+        for (number, (rule, step)) in faults.into_iter().chain(more).enumerate() {
             let upload = 0x60 + number as u64;
             stage.send_image(upload, &Plan { levels: vec![vec![step]] }.encode());
             bad_plans.push((rule, upload));
         }
+        let (pool, physical) = (id(ObjectKind::MemPool, 1, 0), id(ObjectKind::AllocationHandle, 1, 0));
+        let (freed_pooled, pooled) = (stage.allocate_of(pool), stage.allocate_of(pool));
+        stage.say(call::op("cuMemFreeAsync"), &encode(&(freed_pooled, stream)));
+        let (reserved, reserved_to_free) = (stage.reserve(), stage.reserve());
+        stage.say(call::op("cuMemMap"), &encode(&(reserved, PHYSICAL_BYTES, 0u64, physical)));
+        stage.say(call::op("cuMemSetAccess"), &encode(&(reserved, PHYSICAL_BYTES, vec![(0i32, 3u32)])));
+        let later = 0x78;
+        let place = Block { start: address, pitch: 16, rows: 1 };
+        let shape = Shape::linear(16);
+        let copy = ToDeviceLater { destination: place, shape, stream: stream.0, token: later };
+        stage.say(TO_DEVICE_LATER, &encode(&copy));
         Scene {
             context,
             context_to_end,
@@ -141,6 +175,16 @@ impl Scene {
             library,
             kernel: id(ObjectKind::Kernel, 1, 0),
             library_module,
+            pool,
+            physical,
+            link: id(ObjectKind::LinkState, 1, 0),
+            exec: id(ObjectKind::GraphExec, 1, 0),
+            pooled,
+            freed_pooled,
+            reserved,
+            reserved_to_free,
+            later,
+            graph,
             freed,
             orphans,
             address,
@@ -165,6 +209,10 @@ impl Scene {
             ObjectKind::Function => self.function,
             ObjectKind::Library => self.library,
             ObjectKind::Kernel => self.kernel,
+            ObjectKind::MemPool => self.pool,
+            ObjectKind::AllocationHandle => self.physical,
+            ObjectKind::LinkState => self.link,
+            ObjectKind::GraphExec => self.exec,
             other => panic!("the scene has no {other:?}: make one in Stage::make_all"),
         }
     }
@@ -213,6 +261,14 @@ impl<R: Road> Stage<'_, R> {
         let library = of(ObjectKind::Library);
         self.say(LOAD_LIBRARY, &encode(&LoadLibrary { upload, library, jit }));
         self.find("touch", library, of(ObjectKind::Kernel));
+        let (pool, physical) = (of(ObjectKind::MemPool), of(ObjectKind::AllocationHandle));
+        let properties = PoolNew { pool, device: 0, max_bytes: 0, usage: 0 };
+        self.say(call::op("cuMemPoolCreate"), &encode(&properties));
+        let properties = PhysicalNew { physical, device: 0, bytes: PHYSICAL_BYTES, compression: 0, usage: 0 };
+        self.say(call::op("cuMemCreate"), &encode(&properties));
+        let link = of(ObjectKind::LinkState);
+        self.say(call::op("cuLinkCreate_v2"), &encode(&(link, JitOptions::default())));
+        self.instantiate(of(ObjectKind::GraphExec), of(ObjectKind::Event));
         [
             ObjectKind::Stream,
             ObjectKind::Event,
@@ -220,9 +276,53 @@ impl<R: Road> Stage<'_, R> {
             ObjectKind::Function,
             ObjectKind::Library,
             ObjectKind::Kernel,
+            ObjectKind::MemPool,
+            ObjectKind::AllocationHandle,
+            ObjectKind::LinkState,
+            ObjectKind::GraphExec,
         ]
         .map(of)
         .to_vec()
+    }
+
+    /// A graph of two steps: an event is recorded, and nothing is done.
+    fn instantiate(&mut self, exec: Id, event: Id) {
+        let step = |work| Step { work, after: Vec::new(), enabled: true };
+        let upload = 0x54;
+        let plan = Plan { levels: vec![vec![step(Work::RecordEvent(event.0)), step(Work::Empty)]] };
+        self.send_image(upload, &plan.encode());
+        self.say(GRAPH_INSTANTIATE, &encode(&GraphInstantiate { upload, exec, graph: Id(0) }));
+    }
+
+    /// Ends one that [`Stage::make_all`] made.
+    fn destroy(&mut self, id: Id) {
+        let operation = match id.kind() {
+            Some(ObjectKind::Stream) => call::op("cuStreamDestroy_v2"),
+            Some(ObjectKind::Event) => call::op("cuEventDestroy_v2"),
+            Some(ObjectKind::MemPool) => call::op("cuMemPoolDestroy"),
+            Some(ObjectKind::AllocationHandle) => call::op("cuMemRelease"),
+            Some(ObjectKind::LinkState) => call::op("cuLinkDestroy"),
+            Some(ObjectKind::GraphExec) => GRAPH_EXEC_GONE,
+            _ => UNLOAD,
+        };
+        self.say(operation, &encode(&id));
+    }
+
+    /// What conditional nodes look at.
+    fn make_value(&mut self, graph: Id) -> u64 {
+        let value = GraphConditional { graph, context: self.context, default: 0, flags: 0 };
+        decode(&self.say(GRAPH_CONDITIONAL, &encode(&value))).expect("a value")
+    }
+
+    fn allocate_of(&mut self, pool: Id) -> u64 {
+        let stream = id(ObjectKind::Stream, 1, 0);
+        let body = self.say(call::op("cuMemAllocAsync"), &encode(&(pool, ALLOCATION_BYTES, stream)));
+        decode(&body).expect("an address")
+    }
+
+    fn reserve(&mut self) -> u64 {
+        let body = self.say(call::op("cuMemAddressReserve"), &encode(&(RESERVED_BYTES, 0u64, 0u64)));
+        decode(&body).expect("an address")
     }
 
     fn find(&mut self, name: &str, within: Id, found: Id) {

@@ -1,14 +1,22 @@
 //! Calls as lists of fields: those of the rows that cross by themselves, made from the table, and those of our own operations.
 
+mod boxes;
+mod graphs;
+mod images;
+mod launches;
+mod memory;
+mod streams;
+
 use farwarp_protocol::call::{self, *};
-use farwarp_protocol::codec::encode;
-use farwarp_protocol::handle::{Id, ObjectKind};
-use farwarp_protocol::limits::{IMAGE_BYTES_MAX, KERNEL_PARAM_BYTES_MAX, PIECE_BYTES};
+use farwarp_protocol::handle::ObjectKind;
+use farwarp_protocol::limits::PIECE_BYTES;
 use farwarp_protocol::table::{self, Answer, Arg, Row};
 
 use crate::field::{Field, Foreign, Verdict};
 use crate::scene::{ALLOCATION_BYTES, Scene};
 use Verdict::{Judged, Stopped};
+use boxes::{across, box_bytes, box_shape, copy_bytes, fill_length, piece, pitch, rows};
+use images::{image_piece, jit_values, upload};
 
 /// One call and all that can be said wrong in it.
 pub struct Shape {
@@ -24,6 +32,11 @@ pub struct Shape {
 /// How every row that crosses by itself, and every operation of ours, looks; and the names of those that nobody has described here.
 pub fn all(scene: &Scene, foreign: &Foreign) -> (Vec<Shape>, Vec<String>) {
     let (mut shapes, mut unknown) = (own(scene, foreign), Vec::new());
+    shapes.extend(launches::shapes(scene, foreign));
+    shapes.extend(memory::shapes(scene, foreign));
+    shapes.extend(streams::shapes(scene, foreign));
+    shapes.extend(graphs::shapes(scene, foreign));
+    shapes.extend(images::links(scene, foreign));
     for row in table::rows().filter(|row| matches!(row.answer, Answer::Ask | Answer::Tell)) {
         match of_row(row, scene, foreign) {
             Ok(fields) => shapes.push(Shape {
@@ -59,6 +72,8 @@ fn of_arg(row: &Row, arg: &Arg, scene: &Scene, foreign: &Foreign) -> Result<Opti
         "Event" => handle(&[ObjectKind::Event]),
         "Function" => handle(&[ObjectKind::Function]),
         "Kernel" => handle(&[ObjectKind::Kernel]),
+        "Context" => handle(&[ObjectKind::Context]),
+        "MemPool" => handle(&[ObjectKind::MemPool]),
         "Launchable" => handle(&[ObjectKind::Function, ObjectKind::Kernel]),
         "Device" => Field::device(arg.name),
         "DevPtr" => Field::address(arg.name, scene, foreign, least_bytes(arg)),
@@ -126,13 +141,7 @@ fn own(scene: &Scene, foreign: &Foreign) -> Vec<Shape> {
     let context = |name: &str| Field::handle(name, scene, foreign, &[ObjectKind::Context], "NoContext");
     let fresh = |name: &str, kind| Field::new_id(name, scene, kind);
     let address = |name: &str, bytes| Field::address(name, scene, foreign, bytes);
-    // A box that reaches around the end of the address space is no box.
-    let place = |name: &str, bytes| {
-        let around = |field: Field, start: u64| {
-            field.with("address: outside", &start.to_le_bytes(), Verdict::StoppedSomehow)
-        };
-        around(around(address(name, bytes), u64::MAX), u64::MAX - 8)
-    };
+    let place = |name: &str, bytes| boxes::place(name, scene, foreign, bytes);
     let stream = || handle("stream", ObjectKind::Stream);
     let module_or_library = [ObjectKind::Module, ObjectKind::Library];
     vec![
@@ -227,7 +236,6 @@ fn own(scene: &Scene, foreign: &Foreign) -> Vec<Shape> {
             FUNCTION_ATTRIBUTES,
             vec![either("id", &[ObjectKind::Function, ObjectKind::Kernel])],
         ),
-        launch(scene, foreign),
         Shape::new(
             "COPY_TO_DEVICE",
             COPY_TO_DEVICE,
@@ -298,7 +306,6 @@ fn own(scene: &Scene, foreign: &Foreign) -> Vec<Shape> {
             ],
         ),
         Shape::new("FENCE", FENCE, vec![Field::number("number", &1u64.to_le_bytes())]),
-        graph_instantiate(scene),
         Shape::row("cuMemGetInfo_v2", vec![]),
         Shape::row("cuCtxEnablePeerAccess", vec![context("peerContext"), Field::number("Flags", &[0; 4])]),
         Shape::row("cuCtxDisablePeerAccess", vec![context("peerContext")]),
@@ -355,191 +362,6 @@ fn own(scene: &Scene, foreign: &Foreign) -> Vec<Shape> {
         Shape::row("cuEventCreate", vec![fresh("event", ObjectKind::Event), Field::number("flags", &[0; 4])]),
         Shape::row("cuEventDestroy_v2", vec![handle("event", ObjectKind::Event)]),
     ]
-}
-
-fn upload(scene: &Scene) -> Field {
-    Field::new("upload", scene.upload.to_le_bytes())
-        .lie("upload: unknown", 0u64.to_le_bytes(), Stopped("Upload"))
-        .lie("upload: unknown", u64::MAX.to_le_bytes(), Stopped("Upload"))
-        .lie("upload: not all there", scene.half_upload.to_le_bytes(), Stopped("Upload"))
-}
-
-fn image_piece(scene: &Scene) -> Shape {
-    let said = |value: u64| value.to_le_bytes();
-    let stop = Stopped("Upload");
-    Shape::new(
-        "IMAGE_PIECE",
-        IMAGE_PIECE,
-        vec![
-            Field::new("upload", said(0x99)).lie("upload: of another size", said(scene.half_upload), stop),
-            Field::new("image_bytes", said(16))
-                .lie("length: cap + 1", said(IMAGE_BYTES_MAX as u64 + 1), Stopped("TooMuch"))
-                .lie("length: overflows", said(u64::MAX), Stopped("TooMuch"))
-                .lie("length: said less than sent", said(15), stop)
-                .lie("length: said less than sent", said(0), stop)
-                .lie("length: cap", said(IMAGE_BYTES_MAX as u64), Judged),
-            Field::new("piece", [b' '; 16])
-                .lie("upload: a piece inside a word", [b' '; 15], stop)
-                .lie("upload: an empty piece", [], stop)
-                .lie("length: said less than sent", [b' '; 17], stop),
-        ],
-    )
-    .anywhere()
-    .open()
-}
-
-fn jit_values() -> Field {
-    let list = |options: &[(u32, u64)]| encode(&options.to_vec());
-    let mut field = Field::new("jit", list(&[(7, 4)]))
-        .lie("length: said more than sent", u64::MAX.to_le_bytes(), Stopped("Codec"))
-        .lie(
-            "length: said more than sent",
-            [(1u64 << 32).to_le_bytes(), [0; 8]].concat(),
-            Verdict::StoppedSomehow,
-        );
-    for option in [2, 3, 4, 5, 6, 17, 18, 19, 25, 26, 27, 28, 99, u32::MAX] {
-        field = field.lie("option: a pointer or unknown", list(&[(option, 0x1000)]), Stopped("JitOption"));
-    }
-    field
-}
-
-fn launch(scene: &Scene, foreign: &Foreign) -> Shape {
-    let attributes = |list: &[(u32, [u8; 64])]| encode(&list.to_vec());
-    let one = 1u32.to_le_bytes();
-    let mut attribute = Field::new("attributes", attributes(&[])).lie(
-        "length: said more than sent",
-        u64::MAX.to_le_bytes(),
-        Stopped("Codec"),
-    );
-    for id in [0, 1, 3, 7, 9, 12, 13, 15, u32::MAX] {
-        let bytes = attributes(&[(id, [0xff; 64])]);
-        attribute = attribute.lie("option: a pointer or unknown", bytes, Stopped("LaunchAttribute"));
-    }
-    let params = |count: usize| vec![0; count];
-    let kinds = [ObjectKind::Function, ObjectKind::Kernel];
-    let mut fields = vec![Field::handle("function", scene, foreign, &kinds, "NoSuchObject")];
-    fields.extend(
-        ["grid x", "grid y", "grid z", "block x", "block y", "block z"].map(|name| Field::number(name, &one)),
-    );
-    fields.extend([
-        Field::number("shared_bytes", &[0; 4]),
-        Field::handle("stream", scene, foreign, &[ObjectKind::Stream], "NoSuchObject"),
-        attribute,
-        Field::new("parameters", params(12))
-            .lie("length: said less than sent", params(0), Judged)
-            .lie("length: said less than sent", params(11), Judged)
-            .lie("length: cap", params(KERNEL_PARAM_BYTES_MAX), Judged)
-            .lie("length: cap + 1", params(KERNEL_PARAM_BYTES_MAX + 1), Stopped("TooMuch")),
-    ]);
-    Shape::new("LAUNCH", LAUNCH, fields).open()
-}
-
-fn piece() -> Field {
-    let bytes = |count: usize| vec![7; count];
-    Field::new("bytes", bytes(16))
-        .lie("length: 0", bytes(0), Judged)
-        .lie("length: cap", bytes(ALLOCATION_BYTES as usize), Judged)
-        .lie("length: cap + 1", bytes(ALLOCATION_BYTES as usize + 1), Stopped("OutOfRange"))
-        .lie("length: cap + 1", bytes(PIECE_BYTES + 1), Stopped("TooMuch"))
-}
-
-fn copy_bytes(piece: Option<u64>) -> Field {
-    let said = |value: u64| value.to_le_bytes();
-    let stop = Stopped("OutOfRange");
-    let huge = if piece.is_some() { Stopped("TooMuch") } else { stop };
-    let mut field = Field::new("bytes", said(16))
-        .lie("length: 0", said(0), Judged)
-        .lie("length: 1", said(1), Judged)
-        .lie("length: cap", said(ALLOCATION_BYTES), Judged)
-        .lie("length: cap + 1", said(ALLOCATION_BYTES + 1), stop)
-        .lie("length: overflows", said(u64::MAX), huge)
-        .lie("length: overflows", said(1 << 63), huge);
-    if let Some(piece) = piece {
-        field = field.lie("length: cap", said(piece), stop).lie("length: cap + 1", said(piece + 1), huge);
-    }
-    field
-}
-
-/// The contexts of a copy's two sides.
-fn across(scene: &Scene) -> Field {
-    let of = |to: u64, from: u64| [&[1][..], &to.to_le_bytes(), &from.to_le_bytes(), &[0]].concat();
-    let (alive, dead) = (scene.context.0, scene.dead_context.0);
-    Field::new("across", [0])
-        .lie("context: dead", of(dead, alive), Stopped("NoContext"))
-        .lie("context: dead", of(alive, dead), Stopped("NoContext"))
-        .lie("context: none", of(0, 0), Stopped("NoContext"))
-        .lie("context: wrong kind", of(alive, scene.stream.0), Stopped("NoContext"))
-        .lie("flag: neither", [2], Stopped("Codec"))
-        .lie("frame: cut", [1], Verdict::StoppedSomehow)
-        .lie("context: none", of(alive, alive), Judged)
-        .lie("flag: both", [of(alive, alive).as_slice(), &[1]].concat(), Verdict::StoppedSomehow)
-}
-
-fn pitch() -> Field {
-    Field::new("pitch", 16u64.to_le_bytes())
-        .lie("box: rows run into each other", 15u64.to_le_bytes(), Stopped("BadBox"))
-        .lie("box: rows run into each other", 0u64.to_le_bytes(), Stopped("BadBox"))
-        .lie("box: overflows", u64::MAX.to_le_bytes(), Stopped("BadBox"))
-        .lie("box: reaches out", ALLOCATION_BYTES.to_le_bytes(), Stopped("OutOfRange"))
-}
-
-fn rows() -> Field {
-    Field::number("rows", &2u64.to_le_bytes())
-}
-
-/// Two rows of sixteen bytes. `piece` when all of it travels at once.
-fn box_shape(piece: bool) -> Field {
-    let of = |width: u64, height: u64, depth: u64| [width, height, depth].map(u64::to_le_bytes).concat();
-    let too_large = if piece { Stopped("BadBox") } else { Stopped("OutOfRange") };
-    let mut field = Field::new("shape", of(16, 2, 1))
-        .lie("box: reaches out", of(1, ALLOCATION_BYTES, 1), Verdict::StoppedSomehow)
-        .lie("box: rows run into each other", of(17, 2, 1), Verdict::StoppedSomehow)
-        .lie("box: slices run into each other", of(1, 3, 2), Verdict::StoppedSomehow)
-        .lie("box: too large", of(1, 1 << 32, 1), too_large);
-    for huge in
-        [of(u64::MAX, u64::MAX, u64::MAX), of(1 << 63, 2, 1), of(2, 1, u64::MAX), of(1 << 32, 1 << 32, 1)]
-    {
-        field = field.lie("box: overflows", huge, Verdict::StoppedSomehow);
-    }
-    for empty in [of(0, 2, 1), of(16, 0, 1), of(16, 2, 0)] {
-        let verdict = if piece || empty[..8] != [0; 8] { Stopped("BadBox") } else { Judged };
-        field = field.lie("box: empty", empty, verdict);
-    }
-    field
-}
-
-fn box_bytes() -> Field {
-    Field::new("bytes", [7; 32])
-        .lie("length: said more than sent", [7; 31], Stopped("BoxBytes"))
-        .lie("length: said more than sent", [], Stopped("BoxBytes"))
-        .lie("length: said less than sent", [7; 33], Stopped("BoxBytes"))
-}
-
-fn fill_length(name: &str) -> Field {
-    let mut field = Field::new(name, 1u64.to_le_bytes()).lie("length: 0", 0u64.to_le_bytes(), Judged);
-    for huge in [ALLOCATION_BYTES + 1, 1 << 61, 1 << 62, 1 << 63, u64::MAX] {
-        field = field.lie("length: overflows", huge.to_le_bytes(), Verdict::StoppedSomehow);
-    }
-    field
-}
-
-fn graph_instantiate(scene: &Scene) -> Shape {
-    let mut plan = Field::new("upload", scene.plan.to_le_bytes())
-        .lie("upload: unknown", 0u64.to_le_bytes(), Stopped("Upload"))
-        .lie("upload: not all there", scene.half_upload.to_le_bytes(), Stopped("Upload"))
-        .lie("graph: no plan", scene.upload.to_le_bytes(), Stopped("Plan"));
-    for (rule, upload) in &scene.bad_plans {
-        plan = plan.lie("graph: a step that lies", upload.to_le_bytes(), Stopped(rule));
-    }
-    let exec = Field::new("exec", Id::new(ObjectKind::GraphExec, scene.fresh, 5).0.to_le_bytes())
-        .lie("new id: wrong kind", scene.stream.0.to_le_bytes(), Verdict::StoppedSomehow)
-        .lie("new id: no id", 0u64.to_le_bytes(), Verdict::StoppedSomehow);
-    let graph = Id::new(ObjectKind::Graph, 1, 5).0;
-    Shape::new(
-        "GRAPH_INSTANTIATE",
-        GRAPH_INSTANTIATE,
-        vec![plan, exec, Field::new("graph", graph.to_le_bytes())],
-    )
 }
 
 impl Field {

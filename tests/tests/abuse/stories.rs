@@ -1,12 +1,13 @@
 //! Lies that take several records to tell, and those about the beginning of a connection.
 
 use farwarp_protocol::call::{
-    GRAPH_CHANGE, GRAPH_INSTANTIATE, GraphChange, GraphInstantiate, IMAGE_PIECE, ImagePiece, JitOptions,
-    LOAD_LIBRARY, LOAD_MODULE, LoadLibrary, LoadModule,
+    GRAPH_CHANGE, GRAPH_CONDITIONAL, GRAPH_CONDITIONALS_GONE, GRAPH_INSTANTIATE, GraphChange,
+    GraphConditional, GraphInstantiate, IMAGE_PIECE, ImagePiece, JitOptions, LOAD_LIBRARY, LOAD_MODULE,
+    LoadLibrary, LoadModule,
 };
-use farwarp_protocol::codec::encode;
+use farwarp_protocol::codec::{decode, encode};
 use farwarp_protocol::frame::RecordKind;
-use farwarp_protocol::graph::{Change, Work};
+use farwarp_protocol::graph::{Change, Conditional, Plan, Step, Work};
 use farwarp_protocol::handle::ObjectKind;
 use farwarp_protocol::image::{ELF_MAGIC, FATBIN_MAGIC, WRAPPER_MAGIC};
 use farwarp_server::rig::Broken;
@@ -21,6 +22,7 @@ pub fn run(judge: &Judge, ledger: &mut Ledger) {
     images_that_lie(judge, ledger);
     too_many_images(judge, ledger);
     a_step_that_a_graph_does_not_have(judge, ledger);
+    a_step_whose_graph_is_gone(judge, ledger);
     a_connection_without_a_greeting(judge, ledger);
     an_acknowledgement_taken_back(judge, ledger);
 }
@@ -112,6 +114,40 @@ fn a_step_that_a_graph_does_not_have(judge: &Judge, ledger: &mut Ledger) {
         let body = encode(&GraphChange { exec, changes: vec![change] });
         must_stop(&mut stage, judge, ledger, "graph: no such step", GRAPH_CHANGE, &body, "NoSuchStep");
     }
+}
+
+/// The driver's nodes are gone with their graph, though what was made executable of it lives on.
+fn a_step_whose_graph_is_gone(judge: &Judge, ledger: &mut Ledger) {
+    let mut stage = Stage::set(judge);
+    let (exec, graph, context) =
+        (id(ObjectKind::GraphExec, 3, 0), id(ObjectKind::Graph, 3, 0), stage.scene.context);
+    let value = GraphConditional { graph, context, default: 0, flags: 0 };
+    let value = stage.client.ask(GRAPH_CONDITIONAL, context.0, &encode(&value)).expect("a value");
+    let (context, handle) = (context.0, decode(&value.body).expect("a value"));
+    let step = |work| Step { work, after: Vec::new(), enabled: true };
+    let looks = Work::Conditional(Conditional { context, handle, kind: 0, bodies: vec![1] });
+    let plan = Plan { levels: vec![vec![step(Work::Empty), step(looks)], vec![]] }.encode();
+    let piece = ImagePiece { upload: 0x55, image_bytes: plan.len() as u64 };
+    let instantiate = GraphInstantiate { upload: 0x55, exec, graph };
+    let change =
+        GraphChange { exec, changes: vec![Change { level: 0, step: 0, work: Work::Empty, enabled: true }] };
+    for (op, body) in [
+        (IMAGE_PIECE, [encode(&piece), plan].concat()),
+        (GRAPH_INSTANTIATE, encode(&instantiate)),
+        (GRAPH_CHANGE, encode(&change)),
+        (GRAPH_CONDITIONALS_GONE, encode(&graph)),
+    ] {
+        assert_eq!(stage.client.ask(op, context, &body).expect("an honest call").code, 0, "{op:#x}");
+    }
+    must_stop(
+        &mut stage,
+        judge,
+        ledger,
+        "graph: a step of a dead graph",
+        GRAPH_CHANGE,
+        &encode(&change),
+        "NoSuchStep",
+    );
 }
 
 fn a_connection_without_a_greeting(judge: &Judge, ledger: &mut Ledger) {
