@@ -14,10 +14,10 @@ pub fn allocate(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> 
         return Err(Refusal::OutOfRange { address: 0, bytes });
     }
     let context = call.asker.context;
+    executor.enter(call)?;
     if !executor.within_quota(bytes) {
         return Ok(Reply::Now(CUDA_ERROR_OUT_OF_MEMORY, Vec::new()));
     }
-    executor.enter(call)?;
     let device = executor.context(context)?.device;
     let viewers = executor.devices_that_look_into(context);
     let given = executor.arena().allocate(bytes, context, device, &viewers);

@@ -54,10 +54,10 @@ pub fn allocate_in_order(executor: &mut Executor, call: &Call) -> Result<Reply, 
     let (pool, bytes, stream): (Id, u64, u64) = decode(call.body)?;
     let raw = executor.objects.get(pool, ObjectKind::MemPool)?;
     let stream = executor.stream(call, stream)?;
+    executor.enter(call)?;
     if !executor.within_quota(bytes) {
         return Ok(Reply::Now(CUDA_ERROR_OUT_OF_MEMORY, Vec::new()));
     }
-    executor.enter(call)?;
     let mut address = 0;
     // SAFETY: a live pool, a live stream, a place to write.
     let outcome =
