@@ -87,8 +87,11 @@ fn checked_address(address: &str) -> Result<String, TicketError> {
     let refused = || TicketError::Address { address: address.to_owned() };
     let (host, port) = address.rsplit_once(':').ok_or_else(refused)?;
     let bare_ipv6 = host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
+    // It is printed where it cannot be reached, and goes to the resolver: neither is for anything but a name.
+    let is_name =
+        host.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']' | '%'));
     match port.parse::<u16>() {
-        Ok(port) if port != 0 && !host.is_empty() && !bare_ipv6 => Ok(address.to_owned()),
+        Ok(port) if port != 0 && !host.is_empty() && !bare_ipv6 && is_name => Ok(address.to_owned()),
         _ => Err(refused()),
     }
 }
@@ -190,7 +193,7 @@ mod tests {
             TicketError::Hex { field: "key" }
         );
         assert_eq!(parse("farwarp://h:1?pin=1"), TicketError::Unknown { field: "pin".into() });
-        for address in ["h", "h:", "h:0", "h:65536", ":1", "::1:1"] {
+        for address in ["h", "h:", "h:0", "h:65536", ":1", "::1:1", "h\u{1b}[2J:1", "h&secret=:1", "a b:1"] {
             let refused = parse(&format!("farwarp://{address}?{key}&{secret}"));
             assert_eq!(refused, TicketError::Address { address: address.into() });
         }

@@ -206,3 +206,24 @@ fn the_grace_begins_when_the_connection_is_lost_and_ends_the_session() {
     assert!(client.dial_failed(false, now + grace));
     assert_eq!(client.put(tell(), &[]), Err(NotPut::Dead(SESSION_LOST)));
 }
+
+#[test]
+fn the_first_error_that_ends_everything_is_the_one_that_stays() {
+    let mut client = Client::new(Limits::default(), Duration::from_secs(1));
+    client.end(CUDA_ERROR_ASSERT);
+    client.end(CUDA_ERROR_INVALID_VALUE);
+    assert_eq!(client.dead(), Some(CUDA_ERROR_ASSERT));
+}
+
+#[test]
+fn an_answer_is_given_once() {
+    let mut pair = Pair::connected(Limits::default());
+    let number = pair.client.put(ask(), &[]).unwrap();
+    for asker in pair.carry() {
+        pair.worker.answer(asker, 0, &[b"once"], WhenFull::Keep).unwrap();
+    }
+    pair.carry();
+    let answer = Answer { code: 0, body: b"once".to_vec() };
+    assert_eq!(pair.client.take_answer(number), Some(Ok(answer)));
+    assert_eq!(pair.client.take_answer(number), Some(Err(CUDA_ERROR_UNKNOWN)), "it is nobody's any more");
+}
