@@ -74,6 +74,10 @@ impl Lines {
         while let Some(step) = self.next(line) {
             // SAFETY: an event of the driver's, made for this step and known to nobody else but its delivery.
             let outcome = unsafe { self.driver.cuEventSynchronize(step.event) };
+            // Another stream may have written to the same memory before: events and the legacy stream order streams too.
+            if let Some(delivery) = &step.delivery {
+                self.settle_until(|other| Arc::ptr_eq(other, delivery));
+            }
             (step.then)(outcome.err().unwrap_or(0));
             if let Some(delivery) = step.delivery {
                 *lock(&delivery.done) = true;
@@ -97,11 +101,18 @@ impl Lines {
 
     /// Waits for the deliveries that the GPU has finished, and for no others: their bytes are in the log when this returns.
     pub fn settle(&self) {
-        if self.under_way.load(Ordering::Acquire) == 0 {
-            return;
+        if self.under_way.load(Ordering::Acquire) > 0 {
+            self.settle_until(|_| false);
         }
+    }
+
+    /// The same, of those that were issued before one. Deliveries wait for earlier ones only, so they never wait in a circle.
+    fn settle_until(&self, is_last: impl Fn(&Arc<Delivery>) -> bool) {
         let under_way = lock(&self.deliveries).clone();
         for delivery in under_way {
+            if is_last(&delivery) {
+                return;
+            }
             let mut done = lock(&delivery.done);
             // SAFETY: the event is not destroyed before the delivery is done, which the lock keeps it from being.
             if *done || unsafe { self.driver.cuEventQuery(delivery.event) }.is_err() {

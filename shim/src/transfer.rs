@@ -32,6 +32,8 @@ pub struct Transfer {
     pace: Pace,
     /// The contexts of its two sides, where the program named them.
     contexts: Option<[Id; 2]>,
+    /// Then host memory is read and written when the graph gets there, page-locked or not.
+    in_graph: bool,
 }
 
 /// Whether the program's call returns before the bytes have moved.
@@ -59,7 +61,12 @@ enum Found {
 impl Transfer {
     pub fn new(copy: BoxCopy, stream: u64, pace: Pace) -> Result<Transfer, Code> {
         let (shim, _) = in_context_hearing()?;
-        Ok(Transfer { shim, copy, stream: checked(shim, stream)?, pace, contexts: None })
+        Ok(Transfer { shim, copy, stream: checked(shim, stream)?, pace, contexts: None, in_graph: false })
+    }
+
+    /// A copy that is a step of a graph.
+    pub fn of_graph(copy: BoxCopy, stream: u64) -> Result<Transfer, Code> {
+        Ok(Transfer { in_graph: true, ..Transfer::new(copy, stream, Pace::Asynchronous)? })
     }
 
     /// A copy that names the contexts of its two sides.
@@ -82,7 +89,8 @@ impl Transfer {
         };
         match (to, from) {
             (Found::Device { block: to, .. }, Found::Host { block: from, pinned }) => {
-                let changing = (pinned || self.pace == Pace::Synchronous) && self.may_change(from);
+                let late = pinned || self.in_graph || self.pace == Pace::Synchronous;
+                let changing = late && self.may_change(from);
                 match self.pace {
                     Pace::Asynchronous if changing => self.to_device_later(to, from),
                     // The stream's own work comes first, as for any synchronous copy, when that makes a difference.
@@ -91,7 +99,7 @@ impl Transfer {
                 }
             }
             (Found::Host { block: to, pinned }, Found::Device { block: from, .. }) => {
-                if pinned && self.pace == Pace::Asynchronous {
+                if (pinned || self.in_graph) && self.pace == Pace::Asynchronous {
                     self.land(to, from)
                 } else {
                     self.to_host(to, from)

@@ -8,10 +8,10 @@
 use super::graph::as_launch;
 use crate::exports;
 use crate::state::Shim;
-use crate::transfer::{Pace, Transfer};
+use crate::transfer::Transfer;
 use farwarp_face::copies::{self, BoxCopy, Place};
 use farwarp_protocol::boxes::{Block, Shape};
-use farwarp_protocol::call::{LAUNCH, SYNCHRONIZE_STREAM};
+use farwarp_protocol::call::LAUNCH;
 use farwarp_protocol::codec::encode;
 use farwarp_protocol::error::{CUDA_ERROR_NOT_SUPPORTED, Code};
 use farwarp_protocol::graph::{Copy, Fill, MemoryOperation, Plan, Side, Work};
@@ -77,7 +77,7 @@ pub fn launch(shim: &Shim, context: Id, steps: &Steps, stream: u64) -> Result<()
     if last.stream.is_some_and(|other| other != stream) {
         result(unsafe { exports::cuStreamWaitEvent(stream, last.event, 0) })?;
     }
-    let mut issue = Issue { shim, stream, function_runs: false };
+    let issue = Issue { shim, stream };
     for step in steps.plan.levels.iter().flatten().filter(|step| step.enabled) {
         issue.step(&step.work)?;
     }
@@ -88,12 +88,10 @@ pub fn launch(shim: &Shim, context: Id, steps: &Steps, stream: u64) -> Result<()
 struct Issue<'a> {
     shim: &'a Shim,
     stream: u64,
-    /// A function of the program's may be changing memory that a later copy reads.
-    function_runs: bool,
 }
 
 impl Issue<'_> {
-    fn step(&mut self, work: &Work) -> Result<(), Code> {
+    fn step(&self, work: &Work) -> Result<(), Code> {
         let stream = self.stream;
         match work {
             Work::Empty | Work::Conditional(_) => Ok(()),
@@ -104,7 +102,6 @@ impl Issue<'_> {
             Work::Copy(copy) => self.copy(copy),
             Work::Fill(fill) => self.fill(fill),
             Work::Host { function, data } => {
-                self.function_runs = true;
                 let function = std::ptr::with_exposed_provenance(*function as usize);
                 let data = std::ptr::with_exposed_provenance_mut(*data as usize);
                 result(unsafe { exports::cuLaunchHostFunc(stream, function, data) })
@@ -117,11 +114,7 @@ impl Issue<'_> {
         }
     }
 
-    fn copy(&mut self, copy: &Copy) -> Result<(), Code> {
-        if copy.from.host && self.function_runs {
-            self.shim.remote.ask(SYNCHRONIZE_STREAM, &[&encode(&self.stream)])?.check()?;
-            self.function_runs = false;
-        }
+    fn copy(&self, copy: &Copy) -> Result<(), Code> {
         let place = |side: &Side| Place::Memory {
             side: if side.host { copies::Side::Host } else { copies::Side::Device },
             block: Block { start: side.address, pitch: side.pitch, rows: side.rows },
@@ -129,7 +122,7 @@ impl Issue<'_> {
         let [width, height, depth] = copy.shape;
         let shape = Shape { width, height, depth };
         let copy = BoxCopy { to: place(&copy.to), from: place(&copy.from), shape };
-        Transfer::new(copy, self.stream, Pace::Asynchronous)?.issue()
+        Transfer::of_graph(copy, self.stream)?.issue()
     }
 
     fn fill(&self, fill: &Fill) -> Result<(), Code> {

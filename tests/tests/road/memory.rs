@@ -33,6 +33,11 @@ fn kernels_copies_events_and_functions_of_the_host_keep_cudas_order() {
 }
 
 #[test]
+fn what_two_streams_touch_in_turn_keeps_their_order() {
+    well_on_both_roads("crossings", &[]);
+}
+
+#[test]
 fn code_and_its_variables_are_found_by_name_and_written_by_kernels() {
     well_on_both_roads("images", &[]);
 }

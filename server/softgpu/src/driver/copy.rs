@@ -69,7 +69,9 @@ impl Copy {
         }
         let (to, from) = self.check()?;
         let both_on_device = to == Found::Device && from == Found::Device;
-        if to == Found::Pageable || (pace == Pace::Synchronous && !both_on_device) || self.wants_sync() {
+        let both_on_host = to != Found::Device && from != Found::Device;
+        let returns_late = to == Found::Pageable || both_on_host || self.wants_sync();
+        if returns_late || (pace == Pace::Synchronous && !both_on_device) {
             return place.do_now(|| self.run());
         }
         if from == Found::Pageable {

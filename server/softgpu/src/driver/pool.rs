@@ -111,6 +111,10 @@ impl Pool {
         if bytes == 0 {
             return Err(CUDA_ERROR_INVALID_VALUE);
         }
+        // What happens in the legacy stream stands between what blocking streams have done and what they will do.
+        if place.stream().is_none() {
+            place.add(Vec::new(), Action::Nothing);
+        }
         if let Some(start) = self.again(place.key(), bytes) {
             return Ok(start);
         }

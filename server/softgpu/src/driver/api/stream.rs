@@ -51,7 +51,8 @@ api! {
             1 => return Err(CUDA_ERROR_ILLEGAL_STATE),
             _ => return Err(CUDA_ERROR_INVALID_VALUE),
         }
-        if let Some(mark) = mark.filter(|mark| !mark.has_ended()) {
+        // In the legacy stream it also stands between what blocking streams have done and what they will do.
+        if let Some(mark) = mark.filter(|mark| !mark.has_ended() || place.stream().is_none()) {
             place.add(vec![mark], Action::Nothing);
         }
         Ok(())
