@@ -209,6 +209,9 @@ pub struct ServerStatus {
     pub ttl_left_ms: Option<u64>,
     /// For how long no session has made a call; since the start if none ever did.
     pub quiet_ms: u64,
+    /// Bytes of all sessions, ended ones included, from and to their clients.
+    pub bytes_up: u64,
+    pub bytes_down: u64,
     pub sessions: Vec<SessionStatus>,
 }
 

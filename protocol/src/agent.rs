@@ -8,7 +8,7 @@ use crate::admission::ServerStatus;
 use crate::codec::{Decode, Encode};
 
 /// The last byte is the version of these messages: whoever reads another one speaks with another build.
-pub const GREETING: [u8; 8] = *b"farwarp\x02";
+pub const GREETING: [u8; 8] = *b"farwarp\x03";
 
 /// The socket in the runtime directory.
 pub const SOCKET_NAME: &str = "agent.sock";
@@ -139,6 +139,9 @@ pub struct Cost {
     pub boot_ms: u64,
     pub busy_ms: u64,
     pub idle_ms: u64,
+    /// To the machine, and from it.
+    pub bytes_up: u64,
+    pub bytes_down: u64,
 }
 
 #[cfg(test)]

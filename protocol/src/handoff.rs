@@ -71,6 +71,11 @@ pub enum FromWorker {
         why: String,
     },
     Activity(Activity),
+    /// Bytes of the log and its answers that the session has received and sent since its beginning.
+    Moved {
+        up: u64,
+        down: u64,
+    },
     /// A data connection stands; of several, the one with the highest epoch counts.
     Connected {
         epoch: u32,

@@ -5,7 +5,10 @@
 mod board;
 mod desk;
 mod door;
+mod market;
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,11 +18,13 @@ use farwarp_protocol::agent::LEASES_MAX;
 use crate::clock::{Clock, SystemClock, boot_id};
 use crate::config::{Config, ConfigError};
 use crate::control::{Dialler, LinkDialler};
+use crate::cost::MicroDollars;
+use crate::http::{Http, Network};
 use crate::keeper::{Keeper, Tools};
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{self, Disk, Ledger, LedgerError, RealDisk};
 use crate::places::State;
-use crate::provider::ProviderError;
 use crate::providers::{Built, Providers, UnknownProvider, local};
+use crate::purse::Purse;
 use crate::reaper;
 use board::Board;
 use door::{Door, DoorError};
@@ -48,10 +53,11 @@ pub enum OpenError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     UnknownProvider(#[from] UnknownProvider),
-    #[error("{provider}: {error}")]
-    Provider { provider: String, error: ProviderError },
-    #[error("{provider} has nothing that fits")]
-    NothingFits { provider: String },
+    /// One line for each provider that was asked.
+    #[error("{}", lines.join("; "))]
+    NothingToRent { lines: Vec<String> },
+    #[error("the budget of {limit} for {of} has {left} left, and this would cost {needed} at the least")]
+    Budget { limit: MicroDollars, of: &'static str, left: MicroDollars, needed: MicroDollars },
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error("{LEASES_MAX} leases are open; 'farwarp down' ends one")]
@@ -69,22 +75,46 @@ pub struct Agent {
     dialler: Arc<dyn Dialler>,
     clock: Arc<dyn Clock>,
     boot_id: String,
+    purse: Arc<Purse>,
     began: Instant,
-    logs: std::path::PathBuf,
+    state_dir: PathBuf,
+    logs: PathBuf,
+}
+
+/// What an agent is made with; tests put others in the place of the real ones.
+pub struct Parts {
+    pub disk: Box<dyn Disk>,
+    pub http: Arc<dyn Http>,
+    pub dialler: Arc<dyn Dialler>,
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Parts {
+    pub fn real() -> Self {
+        Self {
+            disk: Box::new(RealDisk),
+            http: Arc::new(Network::new()),
+            dialler: Arc::new(LinkDialler),
+            clock: Arc::new(SystemClock),
+        }
+    }
 }
 
 /// The agent of this user, until nobody needs one. Returns at once when another one serves already.
-pub fn run(paths: Paths, state: &State, linger: Duration) -> Result<(), AgentError> {
+pub fn run(paths: Paths, state: &State, linger: Duration, parts: Parts) -> Result<(), AgentError> {
     let Some(door) = Door::open(&paths)? else { return Ok(()) };
     let places = state.local().map_err(DoorError::Exe)?;
+    let known = ledger::history(&state.dir)?;
     let agent = Arc::new(Agent {
         board: Board::default(),
-        ledger: Arc::new(Ledger::open(&state.dir)?),
-        providers: Box::new(Built { places }),
-        dialler: Arc::new(LinkDialler),
-        clock: Arc::new(SystemClock),
+        ledger: Arc::new(Ledger::open_on(&state.dir, parts.disk)?),
+        providers: Box::new(Built { places, http: parts.http }),
+        dialler: parts.dialler,
+        purse: Arc::new(Purse::of(known.iter(), parts.clock.wall())),
+        clock: parts.clock,
         boot_id: boot_id(),
         began: Instant::now(),
+        state_dir: state.dir.clone(),
         logs: state.logs(),
         paths,
     });
@@ -114,6 +144,8 @@ impl Agent {
             dialler: self.dialler.clone(),
             ledger: self.ledger.clone(),
             clock: self.clock.clone(),
+            purse: self.purse.clone(),
+            logs: self.logs.clone(),
             boot_id: self.boot_id.clone(),
         })
     }
@@ -163,12 +195,27 @@ impl Agent {
     /// Destroys the machines with our tag that no lease accounts for, and returns how many.
     fn reap(&self) -> usize {
         let config = Config::load(&self.paths).unwrap_or_default();
-        let Ok(provider) = self.providers.get(local::NAME, &config) else { return 0 };
+        self.used_providers(&config).iter().map(|name| self.reap_at(name, &config)).sum()
+    }
+
+    /// Those with whom a machine of ours may be: who has rented us one before, or is chosen now.
+    fn used_providers(&self, config: &Config) -> BTreeSet<String> {
+        let mut used = BTreeSet::from([local::NAME.to_owned()]);
+        used.extend(config.profiles.values().flat_map(|profile| profile.provider.iter().cloned()));
+        used.extend(self.board.lock().seats.values().map(|seat| seat.record.provider.clone()));
+        used.extend(
+            ledger::history(&self.state_dir).unwrap_or_default().into_iter().map(|record| record.provider),
+        );
+        used
+    }
+
+    fn reap_at(&self, name: &str, config: &Config) -> usize {
+        let Ok(provider) = self.providers.get(name, config) else { return 0 };
         // Listed first: a lease that begins after it cannot be in the list.
         let listed = match provider.list(self.ledger.owner()) {
             Ok(listed) => listed,
             Err(error) => {
-                tracing::warn!("list: {error}");
+                tracing::warn!("{name}: list: {error}");
                 return 0;
             }
         };

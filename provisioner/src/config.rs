@@ -7,8 +7,16 @@ use farwarp_agent_client::{Paths, milliseconds};
 use farwarp_protocol::agent::Wish;
 use serde::{Deserialize, Deserializer};
 
+use crate::cost::MicroDollars;
 use crate::lease::Rules;
+use crate::provider::Need;
 use crate::providers;
+
+mod money;
+mod rented;
+
+pub use money::{Budget, dollars};
+pub use rented::{Delivery, Rented};
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -23,8 +31,28 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Profile {
-    pub provider: String,
+    /// One name, or several: then what is likely to cost least is taken from all of them.
+    #[serde(deserialize_with = "one_or_several")]
+    pub provider: Vec<String>,
     pub gpu: Option<String>,
+    /// At least so much memory of the device, and of the machine.
+    #[serde(deserialize_with = "optional_size")]
+    pub vram: Option<u64>,
+    #[serde(deserialize_with = "optional_size")]
+    pub ram: Option<u64>,
+    /// For an hour.
+    #[serde(deserialize_with = "money::optional_price")]
+    pub max_price: Option<MicroDollars>,
+    /// Part of what the provider calls the place.
+    pub region: Option<String>,
+    /// Machines that may be taken away at any time will do.
+    pub spot: bool,
+    pub trust: Trust,
+    /// The CUDA version that the machine's driver has to know.
+    #[serde(deserialize_with = "optional_version")]
+    pub cuda: Option<u32>,
+    #[serde(deserialize_with = "money::budget")]
+    pub budget: Budget,
     /// A server is destroyed when nothing was computed on it for so long.
     #[serde(deserialize_with = "time")]
     pub quiet: u64,
@@ -36,6 +64,26 @@ pub struct Profile {
 #[serde(deny_unknown_fields, default)]
 pub struct ProviderTables {
     pub local: Local,
+    pub vast: Rented,
+}
+
+/// Whose machines will do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trust {
+    /// Those that the provider vouches for.
+    #[default]
+    Verified,
+    Any,
+}
+
+/// The times of a lease that its provider decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    pub boot_timeout: u64,
+    pub ttl: u64,
+    pub resume_grace: u64,
+    pub verify: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -70,6 +118,8 @@ pub enum ConfigError {
     Malformed { path: PathBuf, error: String },
     #[error("{path}: there is no profile '{name}'", path = path.display())]
     NoProfile { path: PathBuf, name: String },
+    #[error("{path}: provider.{provider}: {fault}", path = path.display())]
+    Impossible { path: PathBuf, provider: &'static str, fault: String },
     #[error(transparent)]
     Provider(#[from] providers::UnknownProvider),
 }
@@ -95,8 +145,12 @@ impl Config {
         if !config.profiles.contains_key(&config.profile) && config.profile != DEFAULT_PROFILE {
             return Err(ConfigError::NoProfile { path: path.to_owned(), name: config.profile });
         }
-        for profile in config.profiles.values() {
-            providers::check_name(&profile.provider)?;
+        for name in config.profiles.values().flat_map(|profile| &profile.provider) {
+            providers::check_name(name)?;
+        }
+        if let Some(fault) = config.provider.vast.fault() {
+            let provider = providers::vast::NAME;
+            return Err(ConfigError::Impossible { path: path.to_owned(), provider, fault });
         }
         Ok(config)
     }
@@ -104,15 +158,34 @@ impl Config {
     /// The chosen profile, with what a client wishes in its place.
     pub fn profile_for(&self, wish: &Wish) -> Result<Profile, ConfigError> {
         let mut profile = self.profiles.get(&self.profile).cloned().unwrap_or_default();
-        if let Some(provider) = &wish.provider {
-            providers::check_name(provider)?;
-            profile.provider.clone_from(provider);
+        if let Some(named) = &wish.provider {
+            profile.provider = named.split(',').map(|name| name.trim().to_owned()).collect();
+            profile.provider.iter().try_for_each(|name| providers::check_name(name))?;
         }
         profile.gpu = wish.gpu.clone().or(profile.gpu);
         profile.quiet = wish.quiet_ms.unwrap_or(profile.quiet);
         Ok(profile)
     }
 }
+
+impl ProviderTables {
+    pub fn terms(&self, provider: &str) -> Terms {
+        match provider {
+            providers::vast::NAME => self.vast.terms(),
+            _ => self.local.terms(),
+        }
+    }
+}
+
+impl Local {
+    pub fn terms(&self) -> Terms {
+        let Self { boot_timeout, ttl, resume_grace, .. } = *self;
+        Terms { boot_timeout, ttl, resume_grace, verify: VERIFY_MS }
+    }
+}
+
+/// Between two lists of the processes of this machine, which do not lag.
+const VERIFY_MS: u64 = 5_000;
 
 const DEFAULT_PROFILE: &str = "default";
 
@@ -129,8 +202,16 @@ impl Default for Config {
 impl Default for Profile {
     fn default() -> Self {
         Self {
-            provider: providers::local::NAME.into(),
+            provider: vec![providers::local::NAME.into()],
             gpu: None,
+            vram: None,
+            ram: None,
+            max_price: None,
+            region: None,
+            spot: false,
+            trust: Trust::Verified,
+            cuda: None,
+            budget: Budget::default(),
             quiet: 60_000,
             hold: Hold::For(60 * 60_000),
         }
@@ -147,9 +228,22 @@ impl Default for Local {
 pub const QUIET_MIN_MS: u64 = 200;
 
 impl Profile {
-    pub fn rules(&self, boot_timeout_ms: u64) -> Rules {
+    pub fn need(&self) -> Need {
+        Need {
+            gpu: self.gpu.clone(),
+            vram_mb: self.vram.map(|bytes| bytes >> 20),
+            ram_mb: self.ram.map(|bytes| bytes >> 20),
+            max_per_hour: self.max_price,
+            region: self.region.clone(),
+            spot: self.spot,
+            untrusted: self.trust == Trust::Any,
+            cuda: self.cuda,
+        }
+    }
+
+    pub fn rules(&self, terms: &Terms, poll_ms: u64) -> Rules {
         let mut rules = Rules {
-            boot_timeout_ms,
+            boot_timeout_ms: terms.boot_timeout,
             quiet_ms: 0,
             hold_ms: match self.hold {
                 Hold::Never => None,
@@ -157,10 +251,9 @@ impl Profile {
             },
             silent_ms: 60_000,
             drain_ms: 10_000,
-            // A local server boots in milliseconds, a rented one tells its provider's own pace.
-            poll_ms: 20,
+            poll_ms,
             observe_ms: 0,
-            verify_ms: 5_000,
+            verify_ms: terms.verify,
         };
         rules.set_quiet(self.quiet);
         rules
@@ -173,6 +266,44 @@ impl Rules {
         self.quiet_ms = quiet_ms.max(QUIET_MIN_MS);
         self.observe_ms = (self.quiet_ms / 4).clamp(100, 5_000);
     }
+}
+
+fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    use serde::de::Error;
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        One(String),
+        Several(Vec<String>),
+    }
+    match Written::deserialize(deserializer) {
+        Ok(Written::One(name)) => Ok(vec![name]),
+        Ok(Written::Several(names)) if !names.is_empty() => Ok(names),
+        _ => Err(D::Error::custom("provider is \"vast\", or a list like [\"vast\", \"aws\"]")),
+    }
+}
+
+fn optional_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    use serde::de::Error;
+    let text = String::deserialize(deserializer)?;
+    let gigabytes = text.trim().trim_end_matches('B').trim_end_matches('i').strip_suffix('G');
+    let bytes = gigabytes.and_then(|number| number.trim().parse::<u64>().ok()?.checked_mul(1 << 30));
+    bytes.map(Some).ok_or_else(|| D::Error::custom(format!("'{text}' is no size; write \"24 GB\"")))
+}
+
+/// As cuda.h counts: 12080 for 12.8.
+fn optional_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    use serde::de::Error;
+    let text = String::deserialize(deserializer)?;
+    let version = text.split_once('.').and_then(|(major, minor)| {
+        let (major, minor): (u32, u32) = (major.parse().ok()?, minor.parse().ok()?);
+        (major < 100 && minor < 100).then_some(major * 1_000 + minor * 10)
+    });
+    version.map(Some).ok_or_else(|| D::Error::custom(format!("'{text}' is no CUDA version; write \"12.8\"")))
+}
+
+fn optional_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    time(deserializer).map(Some)
 }
 
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
@@ -206,7 +337,7 @@ mod tests {
         let config = parse("").unwrap();
         assert_eq!(config, Config::default());
         let profile = config.profile_for(&Wish::default()).unwrap();
-        assert_eq!((profile.provider.as_str(), profile.quiet), ("local", 60_000));
+        assert_eq!((profile.provider, profile.quiet), (vec!["local".to_owned()], 60_000));
     }
 
     #[test]
@@ -218,7 +349,7 @@ mod tests {
         let wish = Wish { quiet_ms: Some(7_000), ..Wish::default() };
         let profile = config.profile_for(&wish).unwrap();
         assert_eq!((profile.quiet, profile.hold), (7_000, Hold::Never));
-        assert_eq!(profile.rules(9).hold_ms, None);
+        assert_eq!(profile.rules(&Local::default().terms(), 9).hold_ms, None);
     }
 
     #[test]
@@ -228,7 +359,7 @@ mod tests {
         let unitless = parse("[profiles.x]\nquiet = '5'").unwrap_err();
         assert!(unitless.contains("'5' is no time"), "{unitless}");
         assert!(parse("profile = 'day'").unwrap_err().contains("no profile 'day'"));
-        let unbuilt = parse("[profiles.x]\nprovider = 'vast'").unwrap_err();
+        let unbuilt = parse("[profiles.x]\nprovider = 'runpod'").unwrap_err();
         assert!(unbuilt.contains("not built yet"), "{unbuilt}");
         let nonsense = parse("[profiles.x]\nprovider = 'cloudy'").unwrap_err();
         assert!(nonsense.contains("no provider 'cloudy'"), "{nonsense}");
@@ -247,7 +378,7 @@ mod tests {
     #[test]
     fn a_server_is_observed_several_times_within_its_quiet_period() {
         for quiet in [1, 500, 2_000, 60_000, 3_600_000] {
-            let rules = Profile { quiet, ..Profile::default() }.rules(1);
+            let rules = Profile { quiet, ..Profile::default() }.rules(&Local::default().terms(), 1);
             assert!(rules.observe_ms * 2 <= rules.quiet_ms && rules.observe_ms >= 100, "{rules:?}");
         }
     }

@@ -17,6 +17,11 @@ pub struct Price {
     pub grain_ms: u64,
     /// Less time than this is charged as this.
     pub least_ms: u64,
+    /// For 10⁹ bytes to the machine, and from it.
+    #[serde(default)]
+    pub up_per_gb: MicroDollars,
+    #[serde(default)]
+    pub down_per_gb: MicroDollars,
 }
 
 /// Time by what it was spent on. All of it is paid for.
@@ -25,6 +30,11 @@ pub struct Meter {
     pub boot_ms: u64,
     pub busy_ms: u64,
     pub idle_ms: u64,
+    /// To the machine, and from it.
+    #[serde(default)]
+    pub bytes_up: u64,
+    #[serde(default)]
+    pub bytes_down: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +47,12 @@ pub enum Spent {
 }
 
 const HOUR_MS: u128 = 3_600_000;
+const GIGABYTE: u128 = 1_000_000_000;
+
+/// Rounded up, as bills are.
+fn whole(product: u128, unit: u128) -> MicroDollars {
+    MicroDollars(u64::try_from(product.div_ceil(unit)).unwrap_or(u64::MAX))
+}
 
 impl Price {
     pub fn is_free(&self) -> bool {
@@ -50,8 +66,22 @@ impl Price {
             0 => ms,
             grain => ms.div_ceil(grain).saturating_mul(grain),
         };
-        let micro = (u128::from(self.per_hour.0) * u128::from(charged)).div_ceil(HOUR_MS);
-        MicroDollars(u64::try_from(micro).unwrap_or(u64::MAX))
+        whole(u128::from(self.per_hour.0) * u128::from(charged), HOUR_MS)
+    }
+
+    /// For what was sent, apart from the time.
+    pub fn of_bytes(&self, up: u64, down: u64) -> MicroDollars {
+        let part = |price: MicroDollars, bytes| u128::from(price.0) * u128::from(bytes);
+        let (up, down) = (part(self.up_per_gb, up), part(self.down_per_gb, down));
+        whole(up.saturating_add(down), GIGABYTE)
+    }
+
+    /// How long a machine may exist for so much, at most.
+    pub fn affordable_ms(&self, sum: MicroDollars) -> u64 {
+        match self.per_hour.0 {
+            0 => u64::MAX,
+            per_hour => u64::try_from(u128::from(sum.0) * HOUR_MS / u128::from(per_hour)).unwrap_or(u64::MAX),
+        }
     }
 }
 
@@ -74,11 +104,13 @@ impl Meter {
         // What was never rented was never charged, whatever the least is.
         let spent = if self.total_ms() == 0 { MicroDollars(0) } else { price.of(self.total_ms()) };
         Cost {
-            micro_dollars: spent.0,
+            micro_dollars: spent.0.saturating_add(price.of_bytes(self.bytes_up, self.bytes_down).0),
             micro_dollars_per_hour: price.per_hour.0,
             boot_ms: self.boot_ms,
             busy_ms: self.busy_ms,
             idle_ms: self.idle_ms,
+            bytes_up: self.bytes_up,
+            bytes_down: self.bytes_down,
         }
     }
 }
@@ -100,7 +132,7 @@ mod tests {
     #[test]
     fn time_is_rounded_up_to_the_grain_and_to_the_least() {
         // 3.60 dollars an hour are a micro-dollar a millisecond.
-        let exact = Price { per_hour: MicroDollars(3_600_000), grain_ms: 0, least_ms: 0 };
+        let exact = Price { per_hour: MicroDollars(3_600_000), ..Price::default() };
         assert_eq!(exact.of(1_234), MicroDollars(1_234));
         assert_eq!(
             Price { per_hour: MicroDollars(1), ..exact }.of(1),
@@ -117,7 +149,7 @@ mod tests {
 
     #[test]
     fn nothing_overflows() {
-        let dear = Price { per_hour: MicroDollars(u64::MAX), grain_ms: 7, least_ms: 0 };
+        let dear = Price { per_hour: MicroDollars(u64::MAX), grain_ms: 7, ..Price::default() };
         assert_eq!(dear.of(u64::MAX), MicroDollars(u64::MAX));
         let mut meter = Meter::default();
         meter.add(Spent::Busy, u64::MAX);
@@ -133,7 +165,18 @@ mod tests {
         {
             meter.add(spent, ms);
         }
-        assert_eq!(meter, Meter { boot_ms: 5, busy_ms: 8, idle_ms: 2 });
+        assert_eq!(meter, Meter { boot_ms: 5, busy_ms: 8, idle_ms: 2, ..Meter::default() });
+    }
+
+    #[test]
+    fn what_is_sent_is_charged_by_the_byte_and_rounded_up_once() {
+        let price =
+            Price { up_per_gb: MicroDollars(2_000), down_per_gb: MicroDollars(10_000), ..Price::default() };
+        assert_eq!(price.of_bytes(3_000_000_000, 100_000_000), MicroDollars(7_000));
+        assert_eq!(price.of_bytes(1, 1), MicroDollars(1));
+        let hourly = Price { per_hour: MicroDollars(340_000), ..Price::default() };
+        assert_eq!(hourly.affordable_ms(MicroDollars(50_000)), 529_411);
+        assert!(hourly.of(529_411) <= MicroDollars(50_000));
     }
 
     #[test]

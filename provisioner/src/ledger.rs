@@ -8,10 +8,14 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
+use farwarp_link::identity::Identity;
+
 use crate::clock::Moment;
+use crate::config::Budget;
 use crate::cost::Meter;
 use crate::lease::{Rules, State};
-use crate::provider::{Offer, Order, Owner};
+use crate::provider::{Offer, Order, Owner, RemoteId};
+use crate::ranking::Failure;
 
 /// Hexadecimal digits of an owner and of a lease's id.
 const ID_DIGITS: usize = 12;
@@ -36,6 +40,22 @@ pub struct Record {
     /// Milliseconds since 1970.
     pub opened_wall_ms: u64,
     pub closed_wall_ms: Option<u64>,
+    /// Every machine that was ever known to be this lease's.
+    #[serde(default)]
+    pub remotes: Vec<RemoteId>,
+    /// Its server has answered.
+    #[serde(default)]
+    pub served: bool,
+    /// Why it never did, where nobody had ended it.
+    #[serde(default)]
+    pub failure: Option<Failure>,
+    #[serde(default = "without_limit")]
+    pub budget: Budget,
+}
+
+/// A lease of an agent that knew no budgets.
+fn without_limit() -> Budget {
+    Budget { session: None, day: None, month: None }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -46,11 +66,15 @@ pub enum LedgerError {
     Locked { path: PathBuf },
     #[error("{path} is no lease of ours: {error}", path = path.display())]
     Malformed { path: PathBuf, error: serde_json::Error },
+    #[error("{path} is no identity", path = path.display())]
+    NoIdentity { path: PathBuf },
 }
 
 /// The leases of one state directory. Whoever has it open for writing is alone.
 pub struct Ledger {
     dir: PathBuf,
+    /// For what is secret, which the leases' files are not.
+    secrets: PathBuf,
     owner: Owner,
     disk: Box<dyn Disk>,
     _lock: File,
@@ -71,11 +95,13 @@ impl Ledger {
     }
 
     pub fn open_on(state_dir: &Path, disk: Box<dyn Disk>) -> Result<Self, LedgerError> {
-        let dir = state_dir.join("leases");
-        fs::create_dir_all(&dir).map_err(io_error("make", &dir))?;
+        let (dir, secrets) = (state_dir.join("leases"), state_dir.join("tickets"));
+        for dir in [&dir, &secrets] {
+            fs::create_dir_all(dir).map_err(io_error("make", dir))?;
+        }
         let lock = lock(&state_dir.join("ledger.lock"))?;
         let owner = owner(state_dir, disk.as_ref())?;
-        Ok(Self { dir, owner, disk, _lock: lock })
+        Ok(Self { dir, secrets, owner, disk, _lock: lock })
     }
 
     pub fn owner(&self) -> &Owner {
@@ -90,8 +116,25 @@ impl Ledger {
         replace(self.disk.as_ref(), &path, &bytes)
     }
 
+    /// What a lease's server is to be; the same for as long as the lease is not closed. It is on disk on return, so that an agent
+    /// after us can speak with a machine that was rented before.
+    pub fn identity(&self, lease: &str) -> Result<Identity, LedgerError> {
+        let path = self.identity_path(lease);
+        match fs::read_to_string(&path) {
+            Ok(text) => text.parse().map_err(|_| LedgerError::NoIdentity { path }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let identity = Identity::generate();
+                replace(self.disk.as_ref(), &path, identity.to_string().as_bytes())?;
+                Ok(identity)
+            }
+            Err(error) => Err(io_error("read", &path)(error)),
+        }
+    }
+
     /// Moves a lease that is gone into the history. Interrupted, it is done again, and the history may name it twice.
     pub fn close(&self, record: &Record) -> Result<(), LedgerError> {
+        let identity = self.identity_path(&record.id);
+        self.disk.remove(&identity).map_err(io_error("remove", &identity))?;
         let history = self.history_path();
         let record_text = serde_json::to_string(record)
             .map_err(|error| LedgerError::Malformed { path: history.clone(), error })?;
@@ -120,6 +163,10 @@ impl Ledger {
 
     fn path(&self, id: &str) -> PathBuf {
         self.dir.join(format!("{id}.json"))
+    }
+
+    fn identity_path(&self, lease: &str) -> PathBuf {
+        self.secrets.join(format!("{lease}.identity"))
     }
 
     fn history_path(&self) -> PathBuf {

@@ -7,21 +7,25 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use farwarp_link::identity::Identity;
 use farwarp_protocol::ticket::Ticket;
 use serde::{Deserialize, Serialize};
 
-use crate::cost::Price;
+use crate::cost::{MicroDollars, Price};
 
 pub trait Provider: Send + Sync {
     fn name(&self) -> &'static str;
 
     fn capabilities(&self) -> Capabilities;
 
-    /// What could be rented now and fits, cheapest first.
+    /// Whether the credentials are good and there is money, without spending any.
+    fn preflight(&self) -> Result<Account, ProviderError>;
+
+    /// What could be rented now. It may hold offers that do not fit: whoever chooses looks again.
     fn offers(&self, need: &Need) -> Result<Vec<Offer>, ProviderError>;
 
     /// Rents. The tag is on the machine from its first moment, so that `list` finds it even if this answer is lost.
-    fn create(&self, offer: &Offer, order: &Order) -> Result<RemoteId, ProviderError>;
+    fn create(&self, offer: &Offer, order: &Order, identity: &Identity) -> Result<RemoteId, ProviderError>;
 
     /// How one machine is. A machine that the provider does not know is [`Condition::Absent`], not an error.
     fn poll(&self, remote: &RemoteId) -> Result<Condition, ProviderError>;
@@ -44,6 +48,8 @@ pub struct Capabilities {
     /// A list names every machine that was ever created and not destroyed, also the one of a moment ago. Where it may lag,
     /// absence counts only after two lists some time apart.
     pub list_is_current: bool,
+    /// A poll that says "absent" of a machine whose creation was answered is proof. Where it may lag, it is none.
+    pub poll_is_current: bool,
     /// Repeating a create with the same tag makes no second machine.
     pub create_is_idempotent: bool,
     /// The provider itself ends the machine after [`Order::lifetime`].
@@ -52,14 +58,37 @@ pub struct Capabilities {
     pub may_end_itself: bool,
     /// It has machines that may be taken away.
     pub spot: bool,
+    /// What a machine writes is in a file of ours from the beginning.
+    pub log_is_here: bool,
+    /// Between two polls of a booting machine, as the provider bears it.
+    pub poll_ms: u64,
+}
+
+/// Who pays, as the provider knows it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Account {
+    pub name: String,
+    /// Absent where the provider does not say.
+    pub balance: Option<MicroDollars>,
 }
 
 /// What is looked for. Nothing said means nothing required.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Need {
     pub gpu: Option<String>,
+    /// Of the device.
+    pub vram_mb: Option<u64>,
+    /// Of the machine.
+    pub ram_mb: Option<u64>,
+    pub max_per_hour: Option<MicroDollars>,
+    /// Some part of what the provider calls the place.
     pub region: Option<String>,
+    /// Machines that may be taken away will do.
     pub spot: bool,
+    /// Machines that the provider does not vouch for will do.
+    pub untrusted: bool,
+    /// The CUDA version that the machine's driver must know, as cuda.h counts: 12080 for 12.8.
+    pub cuda: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,6 +100,22 @@ pub struct Offer {
     pub price: Price,
     /// The physical machine, where known: one that failed is not tried again.
     pub host: Option<String>,
+    #[serde(default)]
+    pub traits: Traits,
+}
+
+/// What is known of an offer beside its price. What is not known is not held against it, except trust.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Traits {
+    pub gpu: Option<String>,
+    pub vram_mb: Option<u64>,
+    pub ram_mb: Option<u64>,
+    pub region: Option<String>,
+    pub spot: bool,
+    pub trusted: bool,
+    pub cuda: Option<u32>,
+    /// How often of a thousand times such a machine does what it should.
+    pub reliability_permille: Option<u32>,
 }
 
 /// Everything that a machine is given at birth.
@@ -113,11 +158,21 @@ pub struct Listed {
     pub tag: Tag,
 }
 
+/// How a server is reached.
+#[derive(Debug, Clone)]
+pub enum Reach {
+    /// It made its own keys and wrote this down.
+    Ticket(Ticket),
+    /// `HOST:PORT`; it has the identity that it was given.
+    Address(String),
+}
+
 #[derive(Debug, Clone)]
 pub enum Condition {
-    Booting,
+    /// What the provider says of it, for people who wait.
+    Booting(String),
     /// It runs, and this is how its server is reached.
-    Running(Ticket),
+    Running(Reach),
     /// It stopped by itself or was taken away. It may still cost something.
     Stopped(String),
     /// The provider does not know it any more.
@@ -150,6 +205,13 @@ pub enum ProviderError {
     /// An error, and yet a machine that may cost something.
     #[error("{why} (the machine {remote} was made nevertheless)")]
     MadeButFailed { remote: RemoteId, why: String },
+}
+
+impl ProviderError {
+    /// Whether other offers of the same provider are worth a try.
+    pub fn concerns_the_account(&self) -> bool {
+        matches!(self, Self::Quota(_) | Self::Auth(_) | Self::Balance(_) | Self::RateLimited { .. })
+    }
 }
 
 impl fmt::Display for RemoteId {

@@ -20,6 +20,7 @@ mod workers;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -76,6 +77,8 @@ pub struct Config {
     pub quota: Quota,
     /// Whether workers are jailed; always, but where somebody looks for a fault.
     pub jailed: bool,
+    /// Touched at each renewal.
+    pub renewed_file: Option<PathBuf>,
 }
 
 pub struct Gate {
@@ -221,6 +224,15 @@ impl Shared {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A watchdog beside the server sees by this file that somebody still pays for the machine.
+    fn note_renewal(&self) {
+        if let Some(file) = &self.config.renewed_file
+            && let Err(error) = std::fs::write(file, b"\n")
+        {
+            tracing::warn!("{}: {error}", file.display());
+        }
+    }
+
     fn change_lifetime(&self, change: impl FnOnce(&mut Lifetime)) {
         change(&mut self.lifetime());
         self.changed.notify_one();
@@ -307,6 +319,7 @@ impl Shared {
             connected: false,
             calls: 0,
             device_bytes: 0,
+            moved: (0, 0),
             last_call: now,
             progress: Progress::new(now),
             end_why: None,
@@ -387,6 +400,8 @@ impl Shared {
             uptime_ms: since(self.born),
             ttl_left_ms: self.lifetime().ttl_left(now).map(|left| left.as_millis() as u64),
             quiet_ms: since(sessions.last_call().unwrap_or(self.born)),
+            bytes_up: sessions.moved().0,
+            bytes_down: sessions.moved().1,
             sessions: sessions.status(now),
         }
     }

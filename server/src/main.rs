@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
+use farwarp_link::identity::{self, Identity};
 use farwarp_link::keys::{self, KeyPair};
 use farwarp_protocol::admission::SESSIONS_MAX;
 use farwarp_protocol::ticket::Secret;
@@ -53,9 +54,12 @@ struct GateArguments {
     /// HOST:PORT as clients reach it, if that is another.
     #[arg(long, value_name = "HOST:PORT")]
     advertise: Option<String>,
-    /// Where to write the ticket once it is good.
-    #[arg(long, value_name = "FILE", required = true)]
+    /// Where to write the ticket once it is good. A server that was given its identity needs none: whoever chose that has it.
+    #[arg(long, value_name = "FILE")]
     ticket_file: Option<PathBuf>,
+    /// Touched whenever an agent renews the server, for a watchdog that does not trust it.
+    #[arg(long, value_name = "FILE")]
+    renewed_file: Option<PathBuf>,
     /// The libcuda to load, by absolute path. Default: NVIDIA's where it has a device, else the software GPU.
     #[arg(long, value_name = "PATH")]
     driver: Option<PathBuf>,
@@ -148,16 +152,20 @@ fn serve(arguments: GateArguments) -> anyhow::Result<()> {
     if arguments.as_nvidia {
         driver.kind = DriverKind::Nvidia;
     }
-    let Some(ticket_file) = &arguments.ticket_file else { bail!("--ticket-file is needed") };
-    if arguments.listen.ip().is_unspecified() && arguments.advertise.is_none() {
+    let given = given_identity()?;
+    if arguments.ticket_file.is_none() && given.is_none() {
+        bail!("--ticket-file is needed, or an identity in {}", identity::VARIABLE);
+    }
+    if arguments.ticket_file.is_some()
+        && arguments.listen.ip().is_unspecified()
+        && arguments.advertise.is_none()
+    {
         bail!("--listen {} needs --advertise HOST:PORT: a ticket must say where to go", arguments.listen);
     }
-    let secret = match &arguments.secret_file {
-        None => Secret(keys::random()),
-        Some(file) => std::fs::read_to_string(file)
-            .with_context(|| format!("cannot read {}", file.display()))?
-            .parse()
-            .with_context(|| format!("in {}", file.display()))?,
+    let (keys, secret) = match (given, &arguments.secret_file) {
+        (Some(identity), _) => (identity.keys(), identity.secret().clone()),
+        (None, None) => (KeyPair::generate(), Secret(keys::random())),
+        (None, Some(file)) => (KeyPair::generate(), secret_in(file)?),
     };
     let worker = match arguments.worker_program {
         Some(program) => WorkerCommand { program, arguments: Vec::new() },
@@ -166,7 +174,7 @@ fn serve(arguments: GateArguments) -> anyhow::Result<()> {
     let config = Config {
         listen: arguments.listen,
         advertise: arguments.advertise,
-        keys: KeyPair::generate(),
+        keys,
         secret,
         table: farwarp_protocol::call::fingerprint(),
         driver,
@@ -182,6 +190,7 @@ fn serve(arguments: GateArguments) -> anyhow::Result<()> {
             sessions_of_a_ticket: arguments.sessions_per_ticket.unwrap_or(arguments.sessions).into(),
         },
         jailed: arguments.jail,
+        renewed_file: arguments.renewed_file,
     };
     if !config.jailed {
         tracing::warn!(
@@ -192,10 +201,25 @@ fn serve(arguments: GateArguments) -> anyhow::Result<()> {
     runtime.block_on(async {
         let listen = config.listen;
         let gate = Gate::bind(config).with_context(|| format!("cannot listen on {listen}"))?;
-        ticket_file::write(ticket_file, gate.ticket())
-            .with_context(|| format!("cannot write the ticket to {}", ticket_file.display()))?;
+        if let Some(file) = &arguments.ticket_file {
+            ticket_file::write(file, gate.ticket())
+                .with_context(|| format!("cannot write the ticket to {}", file.display()))?;
+        }
         tracing::info!(address = gate.ticket().address, "serving");
         gate.serve().await?;
         Ok(())
     })
+}
+
+/// Who rented this machine chose what its server is.
+fn given_identity() -> anyhow::Result<Option<Identity>> {
+    match std::env::var(identity::VARIABLE) {
+        Ok(text) => Ok(Some(text.parse().with_context(|| format!("in {}", identity::VARIABLE))?)),
+        Err(_) => Ok(None),
+    }
+}
+
+fn secret_in(file: &std::path::Path) -> anyhow::Result<Secret> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    text.parse().with_context(|| format!("in {}", file.display()))
 }

@@ -228,7 +228,7 @@ impl WorkerPort {
         let news = self.counters.changed() || self.counters.is_stuck(now);
         if news && now.saturating_duration_since(self.reported) >= REPORT_INTERVAL {
             let activity = self.counters.take(now);
-            if !self.tell(&FromWorker::Activity(activity))? {
+            if !self.tell(&self.watch.moved())? || !self.tell(&FromWorker::Activity(activity))? {
                 self.counters.mark_changed();
             }
             self.reported = now;

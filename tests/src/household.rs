@@ -47,6 +47,17 @@ impl Household {
         self.command(&Product::find().dist().join("bin/farwarp"))
     }
 
+    /// What this person's configuration says.
+    pub fn configure(&self, text: &str) {
+        let folder = self.folder.path().join(".config/farwarp");
+        std::fs::create_dir_all(&folder).expect("a folder of our own");
+        std::fs::write(folder.join("config.toml"), text).expect("a file of our own");
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
     /// The agent's process, if there is one.
     pub fn agent(&self) -> Option<u64> {
         self.status()?["agent"]["pid"].as_u64()

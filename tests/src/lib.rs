@@ -1,6 +1,7 @@
 //! Support for the tests: the product that scripts/build left, a household of its own for each test, runs with a time limit, a road that
-//! misbehaves.
+//! misbehaves, a cloud that rents out processes.
 
+pub mod fakecloud;
 mod household;
 mod judge;
 mod product;

@@ -38,6 +38,13 @@ impl KeyPair {
         Ok(Self { pkcs8, pin })
     }
 
+    /// The key pair that this seed makes, always the same one.
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        // RFC 8410: what stands before the 32 bytes never changes.
+        const HEAD: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+        Self::from_pkcs8([&HEAD[..], seed].concat()).expect("any 32 bytes are an Ed25519 seed")
+    }
+
     pub fn pin(&self) -> KeyPin {
         self.pin
     }

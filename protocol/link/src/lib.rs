@@ -6,6 +6,7 @@
 //! - [`Control`]: an agent's or a person's word with the gate
 //! - [`quic`]: a [`Link`] over QUIC, either side of it; no thread, no runtime, nothing that a `fork` would break
 //! - [`keys`]: key pairs, pins, and the proofs that go over them
+//! - [`identity`]: the key and secret that a rented server is given
 //!
 //! What travels through the pipe is none of its business.
 
@@ -13,6 +14,7 @@ mod carry;
 mod client;
 mod control;
 mod errors;
+pub mod identity;
 pub mod keys;
 mod link;
 pub mod quic;

@@ -13,6 +13,7 @@ use crate::keeper::Keeper;
 use crate::lease::{Event, State, pause};
 use crate::ledger::Record;
 use crate::process::Process;
+use crate::ranking::Failure;
 use crate::reaper::Claim;
 
 /// Why leases ended is remembered for those who waited for them, of so many.
@@ -32,9 +33,17 @@ pub struct Board {
 #[derive(Default)]
 pub struct Inner {
     pub seats: BTreeMap<String, Seat>,
-    obituaries: VecDeque<(String, String)>,
+    obituaries: VecDeque<Obituary>,
     connections: usize,
     next_client: u64,
+}
+
+/// What is remembered of a lease that is gone.
+#[derive(Debug, Clone)]
+pub struct Obituary {
+    lease: String,
+    pub why: String,
+    pub failure: Option<Failure>,
 }
 
 /// One lease, as everybody but its keeper sees it.
@@ -43,6 +52,8 @@ pub struct Seat {
     pub ticket: Option<Ticket>,
     pub server: Option<ServerStatus>,
     pub boot_ms: Option<u64>,
+    /// What the provider says of a machine that boots.
+    pub stage: String,
     pub clients: Vec<Client>,
     wanted: Wanted,
 }
@@ -115,6 +126,7 @@ impl Board {
             ticket: None,
             server: None,
             boot_ms: None,
+            stage: String::new(),
             clients: vec![],
             wanted: Wanted::default(),
         };
@@ -211,10 +223,14 @@ impl Board {
         for event in wanted.into_iter().flatten() {
             keeper.feed(event);
         }
+        if let Some(end) = keeper.beyond_budget() {
+            keeper.feed(end);
+        }
         seat.record.clone_from(keeper.record());
         seat.ticket = keeper.ticket().cloned();
         seat.server = keeper.status().cloned();
         seat.boot_ms = keeper.boot_ms();
+        keeper.stage().clone_into(&mut seat.stage);
         self.news.notify_all();
         seat.clients.iter().map(|client| client.process).collect()
     }
@@ -262,7 +278,11 @@ impl Board {
         if inner.obituaries.len() == OBITUARIES_MAX {
             inner.obituaries.pop_front();
         }
-        inner.obituaries.push_back((id.to_owned(), keeper.state().end().unwrap_or_default().to_owned()));
+        inner.obituaries.push_back(Obituary {
+            lease: id.to_owned(),
+            why: keeper.state().end().unwrap_or_default().to_owned(),
+            failure: keeper.record().failure,
+        });
         self.news.notify_all();
     }
 }
@@ -273,7 +293,7 @@ impl Inner {
     }
 
     /// Why a lease that is gone has ended.
-    pub fn obituary(&self, lease: &str) -> Option<&str> {
-        self.obituaries.iter().rfind(|(id, _)| id == lease).map(|(_, why)| why.as_str())
+    pub fn obituary(&self, lease: &str) -> Option<&Obituary> {
+        self.obituaries.iter().rfind(|obituary| obituary.lease == lease)
     }
 }

@@ -1,6 +1,5 @@
 //! Serves one connection: hears the request and answers it, however long that takes.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,23 +11,22 @@ use farwarp_protocol::agent::{
 use farwarp_protocol::ticket::Ticket;
 
 use super::board::Seat;
+use super::market::Search;
 use super::{Agent, OpenError};
-use crate::clock::Moment;
 use crate::config::{Config, Profile};
-use crate::cost::Meter;
 use crate::keeper::Keeper;
 use crate::lease::State;
-use crate::ledger::{Record, new_id};
+use crate::ledger::Record;
 use crate::process::Process;
-use crate::provider::{Need, Offer, Order, Tag};
 use crate::providers::local;
+use crate::ranking::Failure;
 
 /// Who connects speaks at once; who does not is no client of ours.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// A client takes its answer at once.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// A server that no agent speaks with and nobody computes on ends itself after this, or later if it may be quiet for longer.
-const IDLE_MIN: Duration = Duration::from_secs(10 * 60);
+/// So many offers are tried for one client before it hears that there is no server.
+const TRIES_MAX: u32 = 8;
 
 pub fn serve(agent: &Arc<Agent>, wire: Wire) {
     let wire = Arc::new(wire);
@@ -54,8 +52,9 @@ fn answer(wire: &Wire, reply: Reply) -> Result<(), WireError> {
 /// Gives the client a ticket, and keeps its place until it leaves.
 fn lease(agent: &Arc<Agent>, wire: &Arc<Wire>, program: String, wish: Wish) -> Result<(), WireError> {
     let Some(process) = peer(wire) else { return answer(wire, Reply::Failed("who asks is unknown".into())) };
+    let mut search = Search::default();
     loop {
-        let (id, started) = match agent.find_or_open(&wish) {
+        let (id, started) = match agent.find_or_open(&wish, &mut search) {
             Ok(found) => found,
             Err(error) => return answer(wire, Reply::Failed(error.to_string())),
         };
@@ -64,57 +63,140 @@ fn lease(agent: &Arc<Agent>, wire: &Arc<Wire>, program: String, wish: Wish) -> R
         else {
             continue;
         };
-        let served = wait_until_ready(agent, wire, &id, started).and_then(|reply| {
-            let is_ready = matches!(reply, Reply::Ready(_));
+        let served = wait_for_server(agent, wire, &id, started, &mut search).and_then(|reply| {
+            let is_ready = matches!(reply, Some(Reply::Ready(_)));
+            let Some(reply) = reply else { return Ok(false) };
             answer(wire, reply)?;
-            if is_ready { wait_until_it_leaves(wire) } else { Ok(()) }
+            if is_ready { wait_until_it_leaves(wire) } else { Ok(()) }.map(|()| true)
         });
         agent.board.detach(&id, client);
-        return served;
+        match served {
+            Ok(false) => {}
+            other => return other.map(drop),
+        }
     }
 }
 
 fn up(agent: &Arc<Agent>, wire: &Arc<Wire>, wish: Wish) -> Result<(), WireError> {
+    let mut search = Search::default();
     loop {
-        match agent.find_or_open(&wish) {
+        match agent.find_or_open(&wish, &mut search) {
             Err(error) => return answer(wire, Reply::Failed(error.to_string())),
             Ok((id, _)) if agent.board.touch(&id, wish.quiet_ms).is_none() => {}
             Ok((id, started)) => {
-                let reply = wait_until_ready(agent, wire, &id, started)?;
-                return answer(wire, reply);
+                if let Some(reply) = wait_for_server(agent, wire, &id, started, &mut search)? {
+                    return answer(wire, reply);
+                }
             }
         }
     }
 }
 
-/// The final answer; meanwhile the client hears that we live.
-fn wait_until_ready(agent: &Agent, wire: &Wire, id: &str, started: bool) -> Result<Reply, WireError> {
+/// The final answer, or nothing where another offer is to be tried.
+fn wait_for_server(
+    agent: &Agent,
+    wire: &Wire,
+    id: &str,
+    started: bool,
+    search: &mut Search,
+) -> Result<Option<Reply>, WireError> {
+    for line in search.lines.drain(..) {
+        answer(wire, Reply::Progress(line))?;
+    }
+    let Ended { why, provider, failure } = match wait_until_ready(agent, wire, id, started)? {
+        Ok(ready) => return Ok(Some(Reply::Ready(ready))),
+        Err(ended) => ended,
+    };
+    search.tries += 1;
+    let refused = |why: &str| Ok(Some(Reply::Failed(format!("no server: {why}"))));
+    // What is on this machine does not get better by being tried again.
+    if failure.is_none() || provider == local::NAME {
+        return refused(&why);
+    }
+    if search.tries >= TRIES_MAX {
+        return refused(&format!("{why}; that was try {TRIES_MAX}"));
+    }
+    let next = match failure {
+        Some(Failure::Account) => {
+            search.dropped.insert(provider.clone());
+            "is left out"
+        }
+        _ => "the next offer is tried",
+    };
+    search.lines.push(format!("{provider}: {why}; {next}"));
+    Ok(None)
+}
+
+/// How a lease ended that somebody waited for.
+struct Ended {
+    why: String,
+    provider: String,
+    failure: Option<Failure>,
+}
+
+/// Waits until the server answers, or will not. Meanwhile the client hears what happens, and that we live.
+fn wait_until_ready(
+    agent: &Agent,
+    wire: &Wire,
+    id: &str,
+    started: bool,
+) -> Result<Result<Ready, Ended>, WireError> {
     let every = Duration::from_millis(PROGRESS_EVERY_MS);
     let mut said = Instant::now();
+    let mut told = String::new();
+    let mut provider = String::new();
     let mut inner = agent.board.lock();
     loop {
-        match inner.seats.get(id) {
+        let news = match inner.seats.get(id) {
             None => {
-                let why = inner.obituary(id).unwrap_or("it is gone");
-                return Ok(Reply::Failed(format!("no server: {why}")));
+                let obituary = inner.obituary(id).cloned();
+                let (why, failure) =
+                    obituary.map_or(("it is gone".into(), None), |one| (one.why, one.failure));
+                return Ok(Err(Ended { why, provider, failure }));
             }
-            Some(seat) if !seat.record.state.is_promising() => {
-                let why = seat.record.state.end().unwrap_or("it ends");
-                return Ok(Reply::Failed(format!("no server: {why}")));
+            Some(Seat { record, .. }) if !record.state.is_promising() => {
+                let why = record.state.end().unwrap_or("it ends").to_owned();
+                return Ok(Err(Ended { why, provider: record.provider.clone(), failure: record.failure }));
             }
             Some(Seat { record, ticket: Some(ticket), boot_ms, .. }) if record.state.serves() => {
-                return Ok(Reply::Ready(ready(record, ticket, *boot_ms, started)));
+                return Ok(Ok(ready(record, ticket, *boot_ms, started)));
             }
-            Some(_) => {}
-        }
-        if said.elapsed() >= every {
+            Some(seat) => {
+                seat.record.provider.clone_into(&mut provider);
+                stage(seat).filter(|line| *line != told)
+            }
+        };
+        let silent = said.elapsed() >= every;
+        if news.is_some() || silent {
             drop(inner);
-            answer(wire, Reply::StillWaiting)?;
+            match news {
+                Some(line) => {
+                    answer(wire, Reply::Progress(line.clone()))?;
+                    told = line;
+                }
+                None => answer(wire, Reply::StillWaiting)?,
+            }
             said = Instant::now();
             inner = agent.board.lock();
         } else {
             inner = agent.board.wait(inner, every.saturating_sub(said.elapsed()));
         }
+    }
+}
+
+/// What is said while money is spent and nothing is there for it yet.
+fn stage(seat: &Seat) -> Option<String> {
+    let Record { offer, provider, state, .. } = &seat.record;
+    if offer.price.is_free() {
+        return None;
+    }
+    let what = format!("{} at {}/h ({provider})", offer.description, offer.price.per_hour);
+    match state {
+        State::Creating { .. } => Some(format!("renting {what}")),
+        State::Unsure { .. } => Some(format!("renting {what}: the answer was lost, looking for the machine")),
+        State::Booting { .. } if seat.stage.is_empty() => Some(format!("renting {what}")),
+        State::Booting { .. } => Some(format!("booting {what}: {}", seat.stage)),
+        _ => None,
     }
 }
 
@@ -173,13 +255,13 @@ fn down(agent: &Arc<Agent>, wire: &Wire, lease: Option<String>) -> Result<(), Wi
 
 impl Agent {
     /// A lease that fits the wish, and whether it was opened for it. Many who ask at once get the same one.
-    fn find_or_open(self: &Arc<Self>, wish: &Wish) -> Result<(String, bool), OpenError> {
+    fn find_or_open(self: &Arc<Self>, wish: &Wish, search: &mut Search) -> Result<(String, bool), OpenError> {
         let config = Config::load(&self.paths)?;
         let profile = config.profile_for(wish)?;
         let _alone = self.board.alone_in_opening();
         let fits = |seat: &&Seat| {
             let Record { provider, gpu, table, .. } = &seat.record;
-            let wanted = *provider == profile.provider && *gpu == profile.gpu && *table == wish.table;
+            let wanted = profile.provider.contains(provider) && *gpu == profile.gpu && *table == wish.table;
             wanted && seat.is_promising()
         };
         {
@@ -191,58 +273,23 @@ impl Agent {
                 return Err(OpenError::TooMany);
             }
         }
-        Ok((self.open(&config, &profile, wish)?, true))
+        Ok((self.open(&config, &profile, wish, search)?, true))
     }
 
-    fn open(self: &Arc<Self>, config: &Config, profile: &Profile, wish: &Wish) -> Result<String, OpenError> {
-        let tools = self.tools(&profile.provider, config)?;
-        let need = Need { gpu: profile.gpu.clone(), ..Need::default() };
-        let provider = || profile.provider.clone();
-        let offers = tools
-            .provider
-            .offers(&need)
-            .map_err(|error| OpenError::Provider { provider: provider(), error })?;
-        let offer =
-            offers.into_iter().next().ok_or_else(|| OpenError::NothingFits { provider: provider() })?;
-        let record = self.record(config, profile, wish, offer)?;
+    fn open(
+        self: &Arc<Self>,
+        config: &Config,
+        profile: &Profile,
+        wish: &Wish,
+        search: &mut Search,
+    ) -> Result<String, OpenError> {
+        let chosen = self.choose(config, profile, search)?;
+        let tools = self.tools(&chosen.candidate.provider, config)?;
+        let record = self.record(config, profile, wish, &chosen)?;
         let id = record.id.clone();
         // The intent is on disk before anything is asked of the provider.
         self.keep(Keeper::open(record, tools)?);
         Ok(id)
-    }
-
-    fn record(
-        &self,
-        config: &Config,
-        profile: &Profile,
-        wish: &Wish,
-        offer: Offer,
-    ) -> Result<Record, OpenError> {
-        let id = new_id().map_err(OpenError::Name)?;
-        let terms = &config.provider.local;
-        let order = Order {
-            tag: Tag { owner: self.ledger.owner().clone(), lease: id.clone() },
-            ttl: Duration::from_millis(terms.ttl),
-            idle: IDLE_MIN.max(Duration::from_millis(profile.quiet.saturating_mul(2))),
-            resume_grace: Duration::from_millis(terms.resume_grace),
-            lifetime: None,
-            environment: Default::default(),
-            server: wish.server.as_ref().map(PathBuf::from),
-        };
-        Ok(Record {
-            id,
-            provider: profile.provider.clone(),
-            gpu: profile.gpu.clone(),
-            table: wish.table,
-            offer,
-            order,
-            rules: profile.rules(terms.boot_timeout),
-            state: State::Intent,
-            meter: Meter::default(),
-            metered: Moment::of(self.clock.as_ref(), &self.boot_id),
-            opened_wall_ms: self.clock.wall(),
-            closed_wall_ms: None,
-        })
     }
 }
 

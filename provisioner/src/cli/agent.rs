@@ -35,7 +35,8 @@ impl Agent {
         end_at_a_panic();
         use_every_core();
         let linger = self.linger.map_or(agent::LINGER, std::time::Duration::from_millis);
-        agent::run(paths, &state, linger).inspect_err(|error| tracing::error!("{error}"))?;
+        agent::run(paths, &state, linger, agent::Parts::real())
+            .inspect_err(|error| tracing::error!("{error}"))?;
         Ok(ExitCode::SUCCESS)
     }
 }

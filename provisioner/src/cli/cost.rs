@@ -62,6 +62,8 @@ fn as_json(records: &[Record]) -> serde_json::Value {
             "id": record.id, "provider": record.provider, "state": record.state.name(), "end": record.state.end(),
             "opened_ms": record.opened_wall_ms, "closed_ms": record.closed_wall_ms,
             "boot_ms": cost.boot_ms, "busy_ms": cost.busy_ms, "idle_ms": cost.idle_ms,
+            "bytes_up": cost.bytes_up, "bytes_down": cost.bytes_down, "offer": record.offer.description,
+            "micro_dollars_per_hour": cost.micro_dollars_per_hour,
             "micro_dollars": cost.micro_dollars,
         })
     };

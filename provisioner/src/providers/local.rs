@@ -9,13 +9,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use farwarp_agent_client::detach::{self, Program};
+use farwarp_link::identity::Identity;
 use rustix::process::Signal;
 
 use crate::config;
 use crate::cost::Price;
 use crate::process::{self, Process};
 use crate::provider::{
-    Capabilities, Condition, Listed, Need, Offer, Order, Owner, Provider, ProviderError, RemoteId, Tag,
+    Account, Capabilities, Condition, Listed, Need, Offer, Order, Owner, Provider, ProviderError, Reach,
+    RemoteId, Tag, Traits,
 };
 
 pub const NAME: &str = "local";
@@ -99,11 +101,18 @@ impl Provider for Local {
         Capabilities {
             udp: true,
             list_is_current: true,
+            poll_is_current: true,
             create_is_idempotent: false,
             ends_by_itself: false,
             may_end_itself: true,
             spot: false,
+            log_is_here: true,
+            poll_ms: 20,
         }
+    }
+
+    fn preflight(&self) -> Result<Account, ProviderError> {
+        Ok(Account { name: "this machine".into(), balance: None })
     }
 
     fn offers(&self, need: &Need) -> Result<Vec<Offer>, ProviderError> {
@@ -116,10 +125,11 @@ impl Provider for Local {
             description: "this machine".into(),
             price: Price::default(),
             host: None,
+            traits: Traits { trusted: true, ..Traits::default() },
         }])
     }
 
-    fn create(&self, _offer: &Offer, order: &Order) -> Result<RemoteId, ProviderError> {
+    fn create(&self, _offer: &Offer, order: &Order, _identity: &Identity) -> Result<RemoteId, ProviderError> {
         let server = self.server(order);
         if !server.is_file() {
             return Err(ProviderError::Refused(format!("{} is missing", server.display())));
@@ -151,7 +161,8 @@ impl Provider for Local {
             return Ok(Condition::Stopped(self.last_words(&id.lease)));
         }
         let ticket = fs::read_to_string(self.ticket_path(&id.lease)).unwrap_or_default();
-        Ok(ticket.parse().map_or(Condition::Booting, Condition::Running))
+        let running = |ticket| Condition::Running(Reach::Ticket(ticket));
+        Ok(ticket.parse().map_or_else(|_| Condition::Booting("it starts".into()), running))
     }
 
     /// Asks the server to end, then makes it, and everything that carries its tag.

@@ -1,20 +1,25 @@
-//! Who rents machines out: one file a company. Only [`local`] is built; the other names are known and say so.
+//! Who rents machines out: one file a company. The names that are not built are known and say so.
 
 pub mod local;
+pub mod vast;
 
 use std::sync::Arc;
 
 use crate::config::Config;
+use crate::http::Http;
 use crate::provider::Provider;
 use local::Local;
+use vast::Vast;
 
-/// Names that will mean something, in the order in which they are offered.
-pub const NOT_BUILT_YET: [&str; 13] = [
+/// The names that mean something, in the order in which they are offered.
+pub const BUILT: [&str; 2] = [local::NAME, vast::NAME];
+
+/// Names that will mean something.
+pub const NOT_BUILT_YET: [&str; 12] = [
     "ssh",
     "docker",
     "slurm",
     "exec",
-    "vast",
     "runpod",
     "lambda",
     "paperspace",
@@ -27,15 +32,15 @@ pub const NOT_BUILT_YET: [&str; 13] = [
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownProvider {
-    #[error("provider '{0}' is not built yet; 'local' is the only one")]
+    #[error("provider '{0}' is not built yet; those that are: {built}", built = BUILT.join(", "))]
     NotBuilt(String),
-    #[error("there is no provider '{0}'; 'local' is the only one built")]
+    #[error("there is no provider '{0}'; those built: {built}", built = BUILT.join(", "))]
     Unknown(String),
 }
 
 pub fn check_name(name: &str) -> Result<(), UnknownProvider> {
     match name {
-        local::NAME => Ok(()),
+        _ if BUILT.contains(&name) => Ok(()),
         _ if NOT_BUILT_YET.contains(&name) => Err(UnknownProvider::NotBuilt(name.into())),
         _ => Err(UnknownProvider::Unknown(name.into())),
     }
@@ -49,11 +54,15 @@ pub trait Providers: Send + Sync {
 /// Those of this build.
 pub struct Built {
     pub places: local::Places,
+    pub http: Arc<dyn Http>,
 }
 
 impl Providers for Built {
     fn get(&self, name: &str, config: &Config) -> Result<Arc<dyn Provider>, UnknownProvider> {
         check_name(name)?;
-        Ok(Arc::new(Local::new(self.places.clone(), &config.provider.local)))
+        Ok(match name {
+            vast::NAME => Arc::new(Vast::new(self.http.clone(), &config.provider.vast)),
+            _ => Arc::new(Local::new(self.places.clone(), &config.provider.local)),
+        })
     }
 }

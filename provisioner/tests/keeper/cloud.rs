@@ -5,18 +5,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use farwarp_link::identity::Identity;
 use farwarp_protocol::admission::ServerStatus;
 use farwarp_protocol::ticket::{KeyPin, Secret, Ticket};
 use farwarp_provisioner::clock::{Clock, Moment};
-use farwarp_provisioner::config::Profile;
+use farwarp_provisioner::config::{Budget, Local, Profile};
 use farwarp_provisioner::control::{Dialler, ServerControl};
 use farwarp_provisioner::cost::{Meter, MicroDollars, Price};
 use farwarp_provisioner::keeper::Tools;
 use farwarp_provisioner::lease::State;
 use farwarp_provisioner::ledger::{Ledger, Record};
 use farwarp_provisioner::provider::{
-    Capabilities, Condition, Listed, Need, Offer, Order, Owner, Provider, ProviderError, RemoteId, Tag,
+    Account, Capabilities, Condition, Listed, Need, Offer, Order, Owner, Provider, ProviderError, Reach,
+    RemoteId, Tag, Traits,
 };
+use farwarp_provisioner::purse::Purse;
 
 use super::Points;
 
@@ -65,18 +68,25 @@ impl Provider for Cloud {
         Capabilities {
             udp: true,
             list_is_current: !self.faults.lists_lag,
+            poll_is_current: false,
             create_is_idempotent: false,
             ends_by_itself: false,
             may_end_itself: false,
             spot: false,
+            log_is_here: true,
+            poll_ms: 20,
         }
+    }
+
+    fn preflight(&self) -> Result<Account, ProviderError> {
+        Ok(Account::default())
     }
 
     fn offers(&self, _need: &Need) -> Result<Vec<Offer>, ProviderError> {
         Ok(vec![offer()])
     }
 
-    fn create(&self, _offer: &Offer, order: &Order) -> Result<RemoteId, ProviderError> {
+    fn create(&self, _offer: &Offer, order: &Order, _: &Identity) -> Result<RemoteId, ProviderError> {
         self.points.pass();
         let remote = {
             let mut inner = self.inner.lock().unwrap();
@@ -99,7 +109,7 @@ impl Provider for Cloud {
         self.points.pass();
         let ticket = Ticket { address: "h:1".into(), key: KeyPin([1; 32]), secret: Secret([2; 32]) };
         let exists = self.inner.lock().unwrap().alive.contains_key(remote);
-        Ok(if exists { Condition::Running(ticket) } else { Condition::Absent })
+        Ok(if exists { Condition::Running(Reach::Ticket(ticket)) } else { Condition::Absent })
     }
 
     fn destroy(&self, remote: &RemoteId) -> Result<(), ProviderError> {
@@ -190,8 +200,8 @@ impl Clock for FakeClock {
 }
 
 fn offer() -> Offer {
-    let price = Price { per_hour: MicroDollars(3_600_000), grain_ms: 0, least_ms: 0 };
-    Offer { id: "o1".into(), description: "a machine".into(), price, host: None }
+    let price = Price { per_hour: MicroDollars(3_600_000), ..Price::default() };
+    Offer { id: "o1".into(), description: "a machine".into(), price, host: None, traits: Traits::default() }
 }
 
 pub fn tools(
@@ -205,6 +215,8 @@ pub fn tools(
         dialler: dialler.clone(),
         ledger: ledger.clone(),
         clock: clock.clone(),
+        purse: Arc::new(Purse::default()),
+        logs: std::env::temp_dir(),
         boot_id: "boot".into(),
     }
 }
@@ -225,11 +237,15 @@ pub fn record(id: &str, owner: &Owner, clock: &dyn Clock) -> Record {
             environment: BTreeMap::new(),
             server: None,
         },
-        rules: Profile::default().rules(30_000),
+        rules: Profile::default().rules(&Local::default().terms(), 20),
         state: State::Intent,
         meter: Meter::default(),
         metered: Moment::of(clock, "boot"),
         opened_wall_ms: clock.wall(),
         closed_wall_ms: None,
+        remotes: vec![],
+        served: false,
+        failure: None,
+        budget: Budget { session: None, day: None, month: None },
     }
 }

@@ -226,10 +226,10 @@ fn a_server_that_never_answers_is_given_up_and_destroyed() {
 #[test]
 fn what_is_not_built_is_refused_plainly_and_nothing_is_started() {
     let house = House::new();
-    for arguments in [&["up", "--provider", "vast"][..], &["run", "--provider", "vast", "--", "true"]] {
+    for arguments in [&["up", "--provider", "runpod"][..], &["run", "--provider", "runpod", "--", "true"]] {
         let output = house.farwarp(arguments).output().unwrap();
         assert!(!output.status.success());
-        assert!(String::from_utf8_lossy(&output.stderr).contains("'vast' is not built yet"), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("'runpod' is not built yet"), "{output:?}");
     }
     let output = house.farwarp(&["up", "--gpu", "H100"]).output().unwrap();
     assert!(String::from_utf8_lossy(&output.stderr).contains("cannot be asked for 'H100'"), "{output:?}");

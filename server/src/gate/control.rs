@@ -47,6 +47,7 @@ fn answer(shared: &Shared, request: ControlRequest, ticket: &str, now: Instant) 
         _ if ticket != OWNER => refused("only the ticket that the server wrote for its owner may do that"),
         ControlRequest::Renew { ttl_ms } => {
             shared.change_lifetime(|life| life.renew(Duration::from_millis(ttl_ms), now));
+            shared.note_renewal();
             ControlAnswer::Done
         }
         ControlRequest::Shutdown => ControlAnswer::Done,

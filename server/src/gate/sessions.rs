@@ -25,6 +25,8 @@ pub struct Session {
     pub connected: bool,
     pub calls: u64,
     pub device_bytes: u64,
+    /// Bytes from and to its client, as its worker has told them.
+    pub moved: (u64, u64),
     pub last_call: Instant,
     pub progress: Progress,
     /// Why it is to end, where that is not the server's own end.
@@ -39,6 +41,7 @@ pub struct Sessions {
     ended: VecDeque<Gone>,
     last_id: u64,
     last_call: Option<Instant>,
+    moved: (u64, u64),
 }
 
 struct Gone {
@@ -81,6 +84,19 @@ impl Sessions {
         self.last_call = self.last_call.max(Some(session.last_call));
         (session.calls, session.device_bytes) = (activity.calls, activity.device_bytes);
         session.progress.note(&activity, now);
+    }
+
+    /// A worker's word; one that lies costs its own client money and nobody else anything. Counters only grow.
+    pub fn note_moved(&mut self, id: u64, up: u64, down: u64) {
+        let Some(session) = self.live.get_mut(&id) else { return };
+        let more = (up.saturating_sub(session.moved.0), down.saturating_sub(session.moved.1));
+        session.moved = (session.moved.0.max(up), session.moved.1.max(down));
+        self.moved = (self.moved.0.saturating_add(more.0), self.moved.1.saturating_add(more.1));
+    }
+
+    /// Bytes of all sessions, from and to their clients.
+    pub fn moved(&self) -> (u64, u64) {
+        self.moved
     }
 
     /// Takes a session out and remembers why.
@@ -166,11 +182,26 @@ mod tests {
             connected: false,
             calls: 0,
             device_bytes: 0,
+            moved: (0, 0),
             last_call: now,
             progress: Progress::new(now),
             end_why: None,
             end: Arc::default(),
         }
+    }
+
+    #[test]
+    fn what_ended_sessions_have_moved_is_still_counted() {
+        let (now, mut sessions) = (Instant::now(), Sessions::default());
+        let ids = [sessions.next_id(), sessions.next_id()];
+        ids.iter().for_each(|&id| sessions.insert(id, session(now)));
+        sessions.note_moved(ids[0], 100, 7);
+        sessions.note_moved(ids[0], 150, 7);
+        sessions.end(ids[0], "done");
+        sessions.note_moved(ids[0], 900, 900);
+        sessions.note_moved(ids[1], 5, 1);
+        sessions.note_moved(ids[1], 4, 2);
+        assert_eq!(sessions.moved(), (155, 9));
     }
 
     #[test]

@@ -131,6 +131,7 @@ impl Supervisor {
                 tracing::error!(session = self.id, %why, "the driver could not be loaded");
             }
             FromWorker::Activity(activity) => self.shared.sessions().note_activity(self.id, activity, now),
+            FromWorker::Moved { up, down } => self.shared.sessions().note_moved(self.id, up, down),
             FromWorker::Connected { epoch } => {
                 tracing::info!(session = self.id, epoch, "connected");
                 self.deadline = None;

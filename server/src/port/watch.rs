@@ -49,6 +49,8 @@ impl ConnectionState {
 pub struct Watch {
     known: Mutex<Known>,
     to_gate: OwnedFd,
+    bytes_up: AtomicU64,
+    bytes_down: AtomicU64,
 }
 
 #[derive(Default)]
@@ -59,7 +61,7 @@ struct Known {
 
 impl Watch {
     pub(super) fn new(to_gate: OwnedFd) -> Self {
-        Self { known: Mutex::default(), to_gate }
+        Self { known: Mutex::default(), to_gate, bytes_up: AtomicU64::new(0), bytes_down: AtomicU64::new(0) }
     }
 
     pub fn state(&self) -> ConnectionState {
@@ -74,7 +76,16 @@ impl Watch {
     fn lost(&self, epoch: u32, since: Instant, error: &LinkError) {
         let mut known = self.known();
         if known.state == (ConnectionState::Connected { epoch }) {
+            // Before the end, after which nobody listens. A gate that cannot take it counts a little less.
+            let _ = channel::send(self.to_gate.as_fd(), &self.moved(), None);
             self.change(&mut known, ConnectionState::Lost { epoch, since, error: error.clone() });
+        }
+    }
+
+    pub(super) fn moved(&self) -> FromWorker {
+        FromWorker::Moved {
+            up: self.bytes_up.load(Ordering::Relaxed),
+            down: self.bytes_down.load(Ordering::Relaxed),
         }
     }
 
@@ -128,11 +139,15 @@ impl Link for Watched {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<usize, LinkError> {
-        self.link.write(bytes)
+        let written = self.link.write(bytes)?;
+        self.watch.bytes_down.fetch_add(written as u64, Ordering::Relaxed);
+        Ok(written)
     }
 
     fn read(&mut self, into: &mut [u8]) -> Result<usize, LinkError> {
-        self.link.read(into)
+        let read = self.link.read(into)?;
+        self.watch.bytes_up.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
     }
 
     fn poll_fds(&self, fds: &mut Vec<RawFd>) {
