@@ -12,6 +12,7 @@ use crate::frame::{FLAG_ASKED, Header, RecordKind};
 use crate::handle::Id;
 use crate::limits::{DEAD_CONTEXTS_MAX, HOST_CALLS_MAX};
 use crate::session::{Full, Half, Limits, Session, SessionError};
+use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -403,6 +404,10 @@ impl Half for Client {
         self.session.pending()
     }
 
+    fn pending_block(&mut self) -> Option<Bytes> {
+        self.session.pending_block()
+    }
+
     fn taken(&mut self, bytes: usize) {
         self.session.taken(bytes);
     }
@@ -412,8 +417,12 @@ impl Half for Client {
         self.breach.is_none()
     }
 
-    fn receive(&mut self, bytes: &[u8]) {
-        self.session.receive(bytes);
+    fn room(&mut self) -> &mut [u8] {
+        self.session.room()
+    }
+
+    fn received(&mut self, bytes: usize) {
+        self.session.received(bytes);
         if let Err(breach) = self.take_records() {
             self.breach = Some(breach);
             self.end(SESSION_LOST);

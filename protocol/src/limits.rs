@@ -13,6 +13,19 @@ pub const PIECE_BYTES: usize = 1 << 20;
 /// Records that the peer has not acknowledged are kept for a resume, up to this; then the sender waits.
 pub const RESEND_BYTES_MAX: usize = 64 << 20;
 
+/// The log lies in blocks of so many bytes: large enough to be handed on without a copy, small enough that a few bytes of one that are
+/// not acknowledged keep little in memory.
+pub const BLOCK_BYTES: usize = 256 << 10;
+
+/// Blocks whose memory is kept for the next ones when nobody needs them: as much as is usually under way.
+pub const BLOCKS_KEPT_MAX: usize = 64;
+
+/// Read from a connection at a time, at least.
+pub const READ_BYTES: usize = 256 << 10;
+
+/// A larger buffer of received bytes is given back when it is empty.
+pub const INBOX_BYTES_KEPT: usize = 4 << 20;
+
 /// Received and not yet executed; beyond it the worker reads nothing more, and the connection's flow control holds the client
 /// back. A worker that waits for room reads on, for the acknowledgement that makes room may lie behind calls: a client has at most
 /// [`RESEND_BYTES_MAX`] of these on the way.

@@ -8,6 +8,7 @@ use crate::error::Code;
 use crate::frame::{FLAG_ASKED, Header, RecordKind};
 use crate::handle::Id;
 use crate::session::{Full, Half, Limits, Session, SessionError};
+use bytes::Bytes;
 use std::collections::VecDeque;
 
 /// Which call an answer is for.
@@ -163,6 +164,10 @@ impl Half for Worker {
         self.session.pending()
     }
 
+    fn pending_block(&mut self) -> Option<Bytes> {
+        self.session.pending_block()
+    }
+
     fn taken(&mut self, bytes: usize) {
         self.session.taken(bytes);
     }
@@ -175,8 +180,12 @@ impl Half for Worker {
         self.session.unread_bytes() < bytes_max
     }
 
-    fn receive(&mut self, bytes: &[u8]) {
-        self.session.receive(bytes);
+    fn room(&mut self) -> &mut [u8] {
+        self.session.room()
+    }
+
+    fn received(&mut self, bytes: usize) {
+        self.session.received(bytes);
         if !self.kept.is_empty() {
             self.push_kept();
         }

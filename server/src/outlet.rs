@@ -15,8 +15,6 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 use std::thread::ThreadId;
 use std::time::Instant;
 
-const READ_BYTES: usize = 256 << 10;
-
 pub struct Outlet {
     state: Mutex<State>,
     /// The thread that takes the calls: that which made this.
@@ -29,12 +27,11 @@ pub struct Outlet {
 struct State {
     worker: Worker,
     link: Option<Box<dyn Link>>,
-    buffer: Vec<u8>,
 }
 
 impl Outlet {
     pub fn new() -> std::io::Result<Outlet> {
-        let state = State { worker: Worker::new(Limits::default()), link: None, buffer: vec![0; READ_BYTES] };
+        let state = State { worker: Worker::new(Limits::default()), link: None };
         let wake = rustix::event::eventfd(
             0,
             rustix::event::EventfdFlags::NONBLOCK | rustix::event::EventfdFlags::CLOEXEC,
@@ -144,7 +141,7 @@ impl Outlet {
 impl State {
     fn drive(&mut self, now: Instant) -> Result<(), LinkError> {
         let Some(link) = self.link.as_mut() else { return Ok(()) };
-        let carried = carry(&mut self.worker, link.as_mut(), &mut self.buffer, now);
+        let carried = carry(&mut self.worker, link.as_mut(), now);
         if carried.is_err() {
             self.link = None;
         }

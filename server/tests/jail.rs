@@ -15,7 +15,7 @@ use farwarp_link::{DialError, Purpose, dial};
 use farwarp_protocol::call::HELLO;
 use farwarp_protocol::codec;
 use farwarp_protocol::frame::{FLAG_ASKED, Header, RecordKind};
-use farwarp_protocol::session::Session;
+use farwarp_protocol::session::{Half, Session};
 use farwarp_protocol::snapshot::Hello;
 use support::{Client, PATIENCE, Server, table, until};
 

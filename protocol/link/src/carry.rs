@@ -4,20 +4,15 @@ use crate::{Link, LinkError};
 use farwarp_protocol::session::Half;
 use std::time::Instant;
 
-/// Moves what can be moved now; never blocks. `buffer` is what one read may fill. An error means that the connection is gone.
-pub fn carry(
-    half: &mut impl Half,
-    link: &mut dyn Link,
-    buffer: &mut [u8],
-    now: Instant,
-) -> Result<(), LinkError> {
+/// Moves what can be moved now; never blocks. An error means that the connection is gone.
+pub fn carry(half: &mut impl Half, link: &mut dyn Link, now: Instant) -> Result<(), LinkError> {
     // A link that has ended says so again when it is driven.
     let _ = write_pending(half, link);
     loop {
         let driven = link.drive(now);
-        let bytes = if half.wants_bytes() { link.read(buffer)? } else { 0 };
+        let bytes = if half.wants_bytes() { link.read(half.room())? } else { 0 };
         if bytes > 0 {
-            half.receive(&buffer[..bytes]);
+            half.received(bytes);
         }
         // What came before the end was still read: an answer often comes together with it.
         if driven.is_err() && bytes > 0 {
@@ -34,8 +29,11 @@ pub fn carry(
 fn write_pending(half: &mut impl Half, link: &mut dyn Link) -> Result<usize, LinkError> {
     let mut total = 0;
     loop {
-        let pending = half.pending();
-        let taken = if pending.is_empty() { 0 } else { link.write(pending)? };
+        let taken = match half.pending_block() {
+            Some(block) => link.write_block(block)?,
+            None if half.pending().is_empty() => 0,
+            None => link.write(half.pending())?,
+        };
         if taken == 0 {
             return Ok(total);
         }
@@ -48,6 +46,7 @@ fn write_pending(half: &mut impl Half, link: &mut dyn Link) -> Result<usize, Lin
 mod tests {
     use super::*;
     use crate::LinkStats;
+    use bytes::Bytes;
     use std::collections::VecDeque;
     use std::os::fd::RawFd;
 
@@ -86,10 +85,11 @@ mod tests {
         }
     }
 
-    /// A half that has something to say, and room for so many bytes.
+    /// A half that has something to say, and wants so many bytes.
     struct Hears {
         heard: Vec<u8>,
-        room: usize,
+        wanted: usize,
+        room: [u8; 64],
     }
 
     impl Half for Hears {
@@ -102,18 +102,26 @@ mod tests {
         }
 
         fn wants_bytes(&self) -> bool {
-            self.heard.len() < self.room
+            self.heard.len() < self.wanted
         }
 
-        fn receive(&mut self, bytes: &[u8]) {
-            self.heard.extend_from_slice(bytes);
+        fn pending_block(&mut self) -> Option<Bytes> {
+            None
+        }
+
+        fn room(&mut self) -> &mut [u8] {
+            &mut self.room
+        }
+
+        fn received(&mut self, bytes: usize) {
+            self.heard.extend_from_slice(&self.room[..bytes]);
         }
     }
 
-    fn heard(room: usize) -> (Result<(), LinkError>, Vec<u8>) {
+    fn heard(wanted: usize) -> (Result<(), LinkError>, Vec<u8>) {
         let mut link = Ended { arrived: [&b"an answer"[..], b" in two parts"].into() };
-        let mut half = Hears { heard: Vec::new(), room };
-        (carry(&mut half, &mut link, &mut [0; 64], Instant::now()), half.heard)
+        let mut half = Hears { heard: Vec::new(), wanted, room: [0; 64] };
+        (carry(&mut half, &mut link, Instant::now()), half.heard)
     }
 
     #[test]
@@ -122,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_the_end_for_a_half_that_has_no_room() {
+    fn the_end_is_the_end_for_a_half_that_wants_no_more() {
         assert_eq!(heard(1), (Err(END), b"an answer".to_vec()));
     }
 }

@@ -3,6 +3,8 @@
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use crate::LinkError;
 
 /// One authenticated, encrypted, ordered byte pipe in both directions.
@@ -15,6 +17,11 @@ pub trait Link: Send {
 
     /// Copies in as many bytes as fit into the bounded send buffer, 0 when it is full. They leave at the next `drive`.
     fn write(&mut self, bytes: &[u8]) -> Result<usize, LinkError>;
+
+    /// The same with bytes that it may hold on to.
+    fn write_block(&mut self, block: Bytes) -> Result<usize, LinkError> {
+        self.write(&block)
+    }
 
     /// Copies out received bytes in order, 0 when there are none. What came before the peer's end is still read after it.
     fn read(&mut self, into: &mut [u8]) -> Result<usize, LinkError>;

@@ -23,7 +23,7 @@ use farwarp_protocol::admission::{DATA_CID_BYTES, close};
 use farwarp_protocol::ticket::KeyPin;
 use quinn_proto::{
     ClientConfig, Connection, ConnectionError, ConnectionHandle, ConnectionId, DatagramEvent, Dir, Endpoint,
-    Event, ReadError, ReadableError, StreamId, Transmit, TransportErrorCode, VarInt, WriteError,
+    Event, ReadError, ReadableError, SendStream, StreamId, Transmit, TransportErrorCode, VarInt, WriteError,
 };
 use quinn_udp::{EcnCodepoint, RecvMeta};
 
@@ -410,6 +410,24 @@ impl QuicLink {
         })
     }
 
+    fn write_with(
+        &mut self,
+        write: impl FnOnce(&mut SendStream) -> Result<usize, WriteError>,
+    ) -> Result<usize, LinkError> {
+        if let Some(ended) = &self.ended {
+            return Err(ended.clone());
+        }
+        let Some(stream) = self.stream else { return Ok(0) };
+        match write(&mut self.connection.send_stream(stream)) {
+            Ok(count) => {
+                (self.wrote, self.moves) = (true, true);
+                Ok(count)
+            }
+            Err(WriteError::Blocked) => Ok(0),
+            Err(error) => Err(LinkError::Transport(error.to_string())),
+        }
+    }
+
     fn newest(&self) -> &Socket {
         self.sockets.last().expect("a link has a socket from its first day")
     }
@@ -441,18 +459,11 @@ impl Link for QuicLink {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<usize, LinkError> {
-        if let Some(ended) = &self.ended {
-            return Err(ended.clone());
-        }
-        let Some(stream) = self.stream else { return Ok(0) };
-        match self.connection.send_stream(stream).write(bytes) {
-            Ok(count) => {
-                (self.wrote, self.moves) = (true, true);
-                Ok(count)
-            }
-            Err(WriteError::Blocked) => Ok(0),
-            Err(error) => Err(LinkError::Transport(error.to_string())),
-        }
+        self.write_with(|stream| stream.write(bytes))
+    }
+
+    fn write_block(&mut self, block: Bytes) -> Result<usize, LinkError> {
+        self.write_with(|stream| stream.write_chunks(&mut [block]).map(|written| written.bytes))
     }
 
     fn read(&mut self, into: &mut [u8]) -> Result<usize, LinkError> {

@@ -73,9 +73,14 @@ fn says(records: impl Iterator<Item = (Header, Vec<u8>)>) -> Vec<u8> {
     for (header, body) in records {
         session.push(Header { kind: RecordKind::Notice, ..header }, &[&body]).unwrap();
     }
-    let greeting = session.pending().to_vec();
-    session.taken(greeting.len());
-    [&greeting, session.pending()].concat()
+    let mut said = Vec::new();
+    while !session.pending().is_empty() {
+        let bytes = session.pending();
+        said.extend_from_slice(bytes);
+        let taken = bytes.len();
+        session.taken(taken);
+    }
+    said
 }
 
 #[test]

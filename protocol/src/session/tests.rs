@@ -139,3 +139,33 @@ fn a_peer_that_breaks_a_rule_is_told_apart() {
     unknown[26] = 99;
     assert_eq!(error_after(&[unknown]), SessionError::Frame(FrameError::UnknownKind(99)));
 }
+
+#[test]
+fn blocks_are_handed_on_whole_and_serve_again_when_nobody_holds_them() {
+    let limits = Limits { block_bytes: 100, ..Limits::default() };
+    let mut session = Session::with_limits(limits);
+    session.push(call(1), &[&[7; 300]]).unwrap();
+    let first = session.pending_block().unwrap();
+    assert_eq!((first.len(), &first[HEADER_BYTES..]), (100, &[7; 68][..]));
+    session.taken(40);
+    assert_eq!(session.pending_block().unwrap(), first.slice(40..));
+    session.taken(60 + 200);
+    assert_eq!(
+        (session.pending_block(), session.pending()),
+        (None, &[7; 32][..]),
+        "the last one is being filled"
+    );
+    session.taken(32);
+    let memory = first.as_ptr();
+    session.receive(&control_record(RecordKind::Greeting, 1));
+    assert_eq!(session.next_record(), Ok(None));
+    assert_eq!(session.kept_bytes(), 0);
+    drop(first);
+    let mut blocks = Vec::new();
+    for _ in 0..4 {
+        session.push(call(1), &[&[8; 100 - HEADER_BYTES]]).unwrap();
+        blocks.push(session.pending_block().unwrap());
+        session.taken(100);
+    }
+    assert!(blocks.iter().any(|block| block.as_ptr() == memory), "new memory although old is free");
+}

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use farwarp_link::quic::QuicLink;
 use farwarp_link::{Link, LinkError, LinkStats};
 use farwarp_protocol::handoff::{Activity, FromWorker};
@@ -142,6 +143,10 @@ impl Link for Watched {
         let written = self.link.write(bytes)?;
         self.watch.bytes_down.fetch_add(written as u64, Ordering::Relaxed);
         Ok(written)
+    }
+
+    fn write_block(&mut self, block: Bytes) -> Result<usize, LinkError> {
+        self.link.write_block(block)
     }
 
     fn read(&mut self, into: &mut [u8]) -> Result<usize, LinkError> {

@@ -18,8 +18,6 @@ use std::time::{Duration, Instant};
 pub const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// The longest sleep of who drives; the connection's own timers are shorter.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
-/// Read from the connection at a time.
-const READ_BYTES: usize = 256 << 10;
 
 pub struct Core {
     pub client: Client,
@@ -36,7 +34,6 @@ pub struct Core {
     recent: Recent,
     /// How many questions of each thread are under way.
     open_questions: HashMap<u16, u32>,
-    buffer: Vec<u8>,
 }
 
 impl Core {
@@ -54,7 +51,6 @@ impl Core {
             taken: Batch::default(),
             recent: Recent::default(),
             open_questions: HashMap::new(),
-            buffer: vec![0; READ_BYTES],
         }
     }
 
@@ -136,7 +132,7 @@ impl Core {
     /// Moves bytes between session and connection. Never blocks.
     pub fn drive(&mut self, now: Instant) {
         let Some(link) = self.link.as_mut() else { return };
-        let carried = carry(&mut self.client, link.as_mut(), &mut self.buffer, now);
+        let carried = carry(&mut self.client, link.as_mut(), now);
         while let Some(landed) = self.client.take_landed() {
             match landed {
                 Landed::Bytes { call, bytes } => self.landings.land(call, &bytes),

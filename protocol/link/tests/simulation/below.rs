@@ -61,7 +61,6 @@ struct Run {
     put: u64,
     executed: u64,
     answered: u64,
-    buffer: Vec<u8>,
 }
 
 impl Run {
@@ -85,7 +84,6 @@ impl Run {
             put: 0,
             executed: 0,
             answered: 0,
-            buffer: vec![0; 64 << 10],
         }
     }
 
@@ -133,10 +131,10 @@ impl Run {
     }
 
     fn client(&mut self) {
-        let before = self.client.session().received();
-        let lost = carry(&mut self.client, &mut self.links.0, &mut self.buffer, self.now).is_err();
+        let before = self.client.session().last_received();
+        let lost = carry(&mut self.client, &mut self.links.0, self.now).is_err();
         assert_eq!(self.client.take_breach(), None);
-        if self.client.session().received() > before {
+        if self.client.session().last_received() > before {
             self.dials_until = None;
         }
         if lost || self.dials_until.is_some_and(|until| self.now >= until) {
@@ -150,7 +148,7 @@ impl Run {
 
     fn worker(&mut self) {
         // That it is lost, the client finds too.
-        let _ = carry(&mut self.worker, &mut self.links.1 as &mut dyn Link, &mut self.buffer, self.now);
+        let _ = carry(&mut self.worker, &mut self.links.1 as &mut dyn Link, self.now);
         let mut found = Vec::new();
         while let Some(call) = self.worker.next_call(&mut found).expect("an honest client") {
             self.executed += 1;

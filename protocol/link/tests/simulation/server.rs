@@ -72,7 +72,6 @@ pub struct Server {
     fatal: Option<Code>,
     fatal_contexts: BTreeMap<Id, Code>,
     waiters: VecDeque<Words>,
-    buffer: Vec<u8>,
     body: Vec<u8>,
 }
 
@@ -90,7 +89,6 @@ impl Server {
             fatal: None,
             fatal_contexts: BTreeMap::new(),
             waiters: VecDeque::new(),
-            buffer: vec![0; 4096],
             body: Vec::new(),
         }
     }
@@ -132,13 +130,13 @@ impl Server {
             return self.die();
         }
         let (Some(worker), Some(link)) = (self.worker.as_mut(), self.link.as_mut()) else { return };
-        if carry(worker, link as &mut dyn Link, &mut self.buffer, now).is_err() {
+        if carry(worker, link as &mut dyn Link, now).is_err() {
             self.link = None;
             self.lost_since = Some(now);
         }
         let session = worker.session();
         assert!(session.kept_bytes() <= self.limits.resend_bytes_max, "answers beyond the limit");
-        let unread_max = self.limits.unread_bytes_max + self.limits.resend_bytes_max + self.buffer.len();
+        let unread_max = self.limits.unread_bytes_max + self.limits.resend_bytes_max + self.limits.read_bytes;
         assert!(session.unread_bytes() <= unread_max, "{} bytes unread", session.unread_bytes());
     }
 

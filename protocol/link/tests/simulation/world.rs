@@ -55,6 +55,8 @@ impl Plan {
                 ack_every_records: random.pick(&[2, 8, 256]),
                 // A whole record must fit.
                 unread_bytes_max: random.pick(&[500, 3_000, 100_000]) as usize,
+                block_bytes: random.pick(&[7, 200, 4_000]) as usize,
+                read_bytes: random.pick(&[50, 4_096]) as usize,
             },
             grace: Duration::from_secs(random.pick(&[3, 20, 120])),
             habits,
@@ -145,7 +147,6 @@ pub struct World {
     server: Server,
     program: Program,
     model: Model,
-    buffer: Vec<u8>,
     /// No more faults.
     peace: bool,
     pub tally: Tally,
@@ -167,7 +168,6 @@ impl World {
             server: Server::new(plan.limits, plan.grace),
             program: Program::new(plan.threads, plan.calls, plan.habits),
             model: Model::default(),
-            buffer: vec![0; 4096],
             peace: false,
             tally: Tally::default(),
             random,
@@ -296,7 +296,7 @@ impl World {
     /// The client's half meets its connection, as the shim's `Core::drive` does it.
     fn drive(&mut self) {
         let Some(link) = self.link.as_mut() else { return };
-        let carried = carry(&mut self.client, link as &mut dyn Link, &mut self.buffer, self.now);
+        let carried = carry(&mut self.client, link as &mut dyn Link, self.now);
         assert_eq!(self.client.take_breach(), None, "the client takes the server for a liar");
         if carried.is_err() {
             self.client.connection_lost(self.now);
@@ -305,7 +305,7 @@ impl World {
         }
         let session = self.client.session();
         assert!(session.kept_bytes() <= self.plan.limits.resend_bytes_max, "calls beyond the limit");
-        self.model.hear(session.received());
+        self.model.hear(session.last_received());
         assert_eq!(self.client.dead(), self.model.dead, "what the client knows to be lost");
     }
 

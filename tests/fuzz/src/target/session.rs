@@ -13,6 +13,8 @@ const LIMITS: Limits = Limits {
     ack_every_bytes: 256,
     ack_every_records: 4,
     unread_bytes_max: 2 << 10,
+    block_bytes: 100,
+    read_bytes: 300,
 };
 
 pub fn frame(bytes: &[u8]) {
