@@ -21,6 +21,9 @@ use farwarp_protocol::snapshot::{DeviceSnapshot, Hello, Peer, Snapshot};
 /// Target, name, bytes.
 type Seed = (&'static str, String, Vec<u8>);
 
+/// Not today's fingerprint: a row more in the table shall not change the corpus.
+const TABLE: u64 = 0x5eed_7ab1e;
+
 #[test]
 fn the_corpus_holds_what_an_honest_peer_says() {
     let writes = std::env::var_os("FARWARP_WRITE").is_some();
@@ -138,7 +141,7 @@ fn bodies() -> Vec<Seed> {
         software: true,
     };
     let hello = Hello {
-        table: fingerprint(),
+        table: TABLE,
         variables: vec![("CUDA_MODULE_LOADING".into(), "LAZY".into())],
         free_ranges: vec![Range { address: 1 << 45, bytes: 1 << 40 }],
     };
@@ -189,7 +192,7 @@ fn messages() -> Vec<Seed> {
         boot_id: "3f1c".into(),
         pid_namespace: 4_026_531_836,
         program: "train".into(),
-        table: fingerprint(),
+        table: TABLE,
     };
     let admission = Admission {
         session: 5,
