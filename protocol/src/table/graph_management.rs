@@ -113,19 +113,19 @@ macro_rules! graph_management { ($then:ident) => { $then! {
         hGraphExec: GraphExec, hNode: GraphNode, nodeParams: In<Struct<CUDA_BATCH_MEM_OP_NODE_PARAMS>>,
     );
     /// Adds an allocation to a graph.
-    #[since(11040)] deny fn cuGraphAddMemAllocNode(
+    #[since(11040)] here fn cuGraphAddMemAllocNode(
         phGraphNode: Out<GraphNode> = new in hGraph, hGraph: Graph, dependencies: Option<In<GraphNode>>[numDependencies],
         numDependencies: usize, nodeParams: Out<Struct<CUDA_MEM_ALLOC_NODE_PARAMS>>,
     );
     /// The allocation of an allocation node.
-    #[since(11040)] deny fn cuGraphMemAllocNodeGetParams(hNode: GraphNode, params_out: Out<Struct<CUDA_MEM_ALLOC_NODE_PARAMS>>);
+    #[since(11040)] here fn cuGraphMemAllocNodeGetParams(hNode: GraphNode, params_out: Out<Struct<CUDA_MEM_ALLOC_NODE_PARAMS>>);
     /// Adds a free to a graph.
-    #[since(11040)] deny fn cuGraphAddMemFreeNode(
+    #[since(11040)] here fn cuGraphAddMemFreeNode(
         phGraphNode: Out<GraphNode> = new in hGraph, hGraph: Graph, dependencies: Option<In<GraphNode>>[numDependencies],
         numDependencies: usize, dptr: DevPtr,
     );
     /// The address that a free node frees.
-    #[since(11040)] deny fn cuGraphMemFreeNodeGetParams(hNode: GraphNode, dptr_out: Out<DevPtr>);
+    #[since(11040)] here fn cuGraphMemFreeNodeGetParams(hNode: GraphNode, dptr_out: Out<DevPtr>);
     /// Gives a device's unused graph memory back.
     #[since(11040)] here fn cuDeviceGraphMemTrim(device: Device);
     /// One figure about a device's graph memory.

@@ -64,6 +64,7 @@ impl State {
         };
         let copy =
             Node { graph, local, does: does.clone(), after: Vec::new(), enabled, shown: Shown::default() };
+        self.memory_named(&does);
         let copy = self.nodes.insert(copy).ok_or(CUDA_ERROR_OUT_OF_MEMORY)?;
         self.graph_mut(graph)?.nodes.push(copy);
         copies.insert(id, copy);
@@ -75,7 +76,7 @@ impl State {
         match &mut self.node_mut(copy.0)?.does {
             Does::Child(graph) => *graph = copied[0],
             Does::Conditional { bodies, .. } => *bodies = copied,
-            Does::Plain(_) => {}
+            Does::Plain(_) | Does::Allocate(_) | Does::Free(_) => {}
         }
         Ok(())
     }

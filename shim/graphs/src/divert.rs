@@ -142,6 +142,9 @@ fn concern(name: &str) -> Option<Concern> {
         "cuStreamWriteValue64" | "cuStreamWriteValue64_v2" => Recorded(0, |recording| recording.operation(5)),
         "cuStreamBatchMemOp" | "cuStreamBatchMemOp_v2" => Recorded(0, operations),
         "cuGraphLaunch" => Recorded(1, launch_graph),
+        "cuMemAllocAsync" => Recorded(2, |recording| recording.allocate(0)),
+        "cuMemAllocFromPoolAsync" => Recorded(3, |recording| recording.allocate(recording.words[2])),
+        "cuMemFreeAsync" => Recorded(1, free),
         "cuEventRecord" | "cuEventRecordWithFlags" => Record(0, 1),
         "cuStreamWaitEvent" => Wait,
         "cuEventQuery" | "cuEventSynchronize" => Event(0, true),
@@ -483,6 +486,16 @@ impl Recording<'_> {
         if copy.is_empty() { Ok(()) } else { self.does(Work::Copy(copy)) }
     }
 
+    /// The memory is there at once, and stays should the node not be made: nobody names it then.
+    fn allocate(&mut self, pool: u64) -> Result<(), Code> {
+        let [to, bytes, ..] = *self.words else { return Err(CUDA_ERROR_INVALID_VALUE) };
+        let (context, to) = (self.place.context, std::ptr::with_exposed_provenance_mut(to as usize));
+        let (number, address) = crate::api::allocated(self.host, context, bytes, pool)?;
+        unsafe { params::give(to, address) }?;
+        self.does = Some(Does::Allocate(number));
+        Ok(())
+    }
+
     fn operation(&mut self, operation: u32) -> Result<(), Code> {
         let [_, address, value, flags, ..] = *self.words else { return Err(CUDA_ERROR_INVALID_VALUE) };
         let flags = flags as u32;
@@ -555,11 +568,20 @@ fn operations(recording: &mut Recording) -> Result<(), Code> {
     recording.operations(operations, count as u32, flags as u32)
 }
 
+/// Memory that a graph has allocated is freed by a node; no other can be.
+fn free(recording: &mut Recording) -> Result<(), Code> {
+    let number = state().memory().number_at(recording.words[0]).ok_or(CUDA_ERROR_INVALID_VALUE)?;
+    recording.does = Some(Does::Free(number));
+    Ok(())
+}
+
 /// An executable graph that is launched into a capture is a child graph of it.
 fn launch_graph(recording: &mut Recording) -> Result<(), Code> {
     let mut state = state();
     let graph = state.exec(recording.words[0])?.graph;
-    if state.contains(graph, &|node| matches!(node.does, Does::Conditional { .. })) {
+    if state.has_memory_nodes(graph)
+        || state.contains(graph, &|node| matches!(node.does, Does::Conditional { .. }))
+    {
         return Err(CUDA_ERROR_NOT_SUPPORTED);
     }
     // Whose child it is becomes known with the node.

@@ -63,6 +63,8 @@ fn kind(does: &Does) -> &'static str {
         node_type::WAIT_EVENT => "WAIT_EVENT",
         node_type::RECORD_EVENT => "EVENT_RECORD",
         node_type::MEMORY_OPERATIONS => "BATCH_MEM_OP",
+        node_type::ALLOCATE => "MEM_ALLOC",
+        node_type::FREE => "MEM_FREE",
         node_type::CONDITIONAL => "CONDITIONAL",
         _ => "EMPTY",
     }

@@ -60,9 +60,10 @@ pub fn instantiate(host: &dyn Host, graph: u64, flags: u64) -> Result<Id, (Code,
         let mut state = state();
         state.graph(graph).map_err(plainly)?;
         let source = Id(graph);
-        // Only one at a time may be made of a graph with conditional nodes.
+        // Only one at a time may be made of a graph with conditional or memory nodes.
         let conditional = state.graph(graph).is_ok_and(|graph| !graph.conditionals.is_empty());
-        if conditional && state.execs.iter().any(|(_, exec)| exec.source == source) {
+        let once = conditional || state.has_memory_nodes(source);
+        if once && state.execs.iter().any(|(_, exec)| exec.source == source) {
             return Err(plainly(CUDA_ERROR_NOT_SUPPORTED));
         }
         let plan = state.plan(source).map_err(|fault| (fault.into(), Some(fault)))?;
@@ -163,6 +164,11 @@ impl State {
                     update::SUCCESS => {}
                     result => return Err(mismatch(result, Id(0))),
                 },
+                (Does::Allocate(old) | Does::Free(old), Does::Allocate(new) | Does::Free(new)) => {
+                    if old != new {
+                        return Err(mismatch(update::PARAMETERS_CHANGED, Id(0)));
+                    }
+                }
                 (old, new) => {
                     if old.graphs().len() != new.graphs().len() {
                         return Err(mismatch(update::PARAMETERS_CHANGED, Id(0)));

@@ -47,7 +47,15 @@ pub struct Node {
 pub enum Does {
     Plain(wire::Work),
     Child(Id),
-    Conditional { context: u64, handle: u64, kind: u32, bodies: Vec<Id> },
+    Conditional {
+        context: u64,
+        handle: u64,
+        kind: u32,
+        bodies: Vec<Id>,
+    },
+    /// An allocation, by its number, and the free of one.
+    Allocate(u64),
+    Free(u64),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +82,8 @@ pub mod node_type {
     pub const EMPTY: u32 = 5;
     pub const WAIT_EVENT: u32 = 6;
     pub const RECORD_EVENT: u32 = 7;
+    pub const ALLOCATE: u32 = 10;
+    pub const FREE: u32 = 11;
     pub const MEMORY_OPERATIONS: u32 = 12;
     pub const CONDITIONAL: u32 = 13;
 }
@@ -89,6 +99,8 @@ impl Does {
             Does::Plain(Work::Fill(_)) => FILL,
             Does::Plain(Work::Host { .. }) => HOST,
             Does::Child(_) => GRAPH,
+            Does::Allocate(_) => ALLOCATE,
+            Does::Free(_) => FREE,
             Does::Plain(Work::Empty) => EMPTY,
             Does::Plain(Work::WaitEvent(_)) => WAIT_EVENT,
             Does::Plain(Work::RecordEvent(_)) => RECORD_EVENT,
@@ -102,7 +114,7 @@ impl Does {
         match self {
             Does::Child(graph) => std::slice::from_ref(graph),
             Does::Conditional { bodies, .. } => bodies,
-            Does::Plain(_) => &[],
+            Does::Plain(_) | Does::Allocate(_) | Does::Free(_) => &[],
         }
     }
 }
@@ -114,6 +126,8 @@ pub struct Aftermath {
     /// User objects' last functions and their arguments.
     pub destructors: Vec<(u64, u64)>,
     pub conditionals: Vec<(Id, Vec<u64>)>,
+    /// Memory that nobody names or has any more: its context and address.
+    pub memory: Vec<(u64, u64)>,
 }
 
 impl State {
@@ -153,6 +167,7 @@ impl State {
         let local = self.graph_mut(graph)?.next_local;
         let node = Node { graph, local, does, after, enabled: true, shown: Shown::default() };
         let below = node.does.graphs().to_vec();
+        self.memory_named(&node.does);
         let id = self.nodes.insert(node).ok_or(CUDA_ERROR_OUT_OF_MEMORY)?;
         for child in below {
             self.graph_mut(child)?.owner = Owner::Node(id);
@@ -188,10 +203,10 @@ impl State {
 
     pub fn destroy_node(&mut self, id: Id) -> Result<Aftermath, Code> {
         let node = self.node(id.0)?;
-        if matches!(node.does, Does::Conditional { .. }) {
+        let graph = node.graph;
+        if matches!(node.does, Does::Conditional { .. }) || self.has_memory_nodes(graph) {
             return Err(CUDA_ERROR_NOT_SUPPORTED);
         }
-        let graph = node.graph;
         let siblings = std::mem::take(&mut self.graph_mut(graph)?.nodes);
         for sibling in &siblings {
             if let Some(sibling) = self.nodes.get_mut(*sibling) {
@@ -232,6 +247,16 @@ impl State {
         let Some(node) = self.nodes.remove(id) else { return };
         for graph in node.does.graphs() {
             self.remove_graph(*graph, aftermath);
+        }
+        if let Does::Allocate(number) | Does::Free(number) = node.does {
+            self.memory().unnamed(number, aftermath);
+        }
+    }
+
+    /// One node more names memory.
+    pub fn memory_named(&mut self, does: &Does) {
+        if let Does::Allocate(number) | Does::Free(number) = does {
+            self.memory().named(*number);
         }
     }
 

@@ -39,6 +39,11 @@ pub trait Host: Sync {
 
     // Called with nothing locked.
 
+    /// Memory for as long as graphs want it, and the device that it is on; of the pool, if that is not 0.
+    fn allocate(&self, context: u64, bytes: u64, pool: u64) -> Result<(u64, i32), Code>;
+    /// Takes it back once everything that was queued before is done.
+    fn release(&self, context: u64, address: u64);
+
     /// A value for kernels and a conditional node of that graph.
     fn new_conditional(&self, graph: Id, context: u64, default: u32, flags: u32) -> Result<u64, Code>;
     /// The graph of these conditional handles is gone.

@@ -7,6 +7,7 @@
 //! | `graph.rs`, `copying.rs` | graphs, nodes, edges; copies of them |
 //! | `plan.rs` | a graph as what is done in which order |
 //! | `exec.rs` | executable graphs and their updates |
+//! | `memory.rs` | what graphs allocate and free |
 //! | `user_object.rs` | what dies with the last graph that holds it |
 //! | `capture.rs`, `divert.rs` | captures, and the calls that they take |
 //! | `mirror.rs`, `params.rs` | the header's structs, and what nodes make of them |
@@ -21,6 +22,7 @@ mod dot;
 mod exec;
 mod graph;
 mod host;
+mod memory;
 pub mod mirror;
 mod params;
 mod plan;
@@ -30,4 +32,5 @@ mod user_object;
 pub use capture::{Key, Line, Place};
 pub use divert::{Word, concerns_events, divert, is_any};
 pub use host::{Finally, Host, Layout};
+pub use memory::free;
 pub use state::context_gone;

@@ -142,6 +142,33 @@ pub struct Conditional {
     pub context: u64,
 }
 
+/// `CUDA_MEM_ALLOC_NODE_PARAMS_v1`, which begins with `CUmemPoolProps`.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct Allocation {
+    pub kind: u32,
+    pub handle_types: u32,
+    pub location_kind: u32,
+    pub location: i32,
+    pub win32: u64,
+    pub max_bytes: u64,
+    pub usage: u16,
+    pub reserved: [u8; 54],
+    pub access: u64,
+    pub access_count: u64,
+    pub bytes: u64,
+    pub address: u64,
+}
+
+/// `CUmemAccessDesc`.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct Access {
+    pub location_kind: u32,
+    pub location: i32,
+    pub flags: u32,
+}
+
 /// `CUgraphNodeParams`: a tag and a union.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
@@ -234,6 +261,8 @@ same_size! {
     HostCall = sys::CUDA_HOST_NODE_PARAMS_v1;
     MemoryOperations = sys::CUDA_BATCH_MEM_OP_NODE_PARAMS;
     MemoryOperation = sys::CUstreamBatchMemOpParams;
+    Allocation = sys::CUDA_MEM_ALLOC_NODE_PARAMS_v1;
+    Access = sys::CUmemAccessDesc;
     Conditional = sys::CUDA_CONDITIONAL_NODE_PARAMS;
     NodeParams = sys::CUgraphNodeParams;
     LaunchConfig = sys::CUlaunchConfig;

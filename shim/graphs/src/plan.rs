@@ -58,6 +58,8 @@ impl State {
                 after.extend(entry.iter().map(|from| Edge { from: *from, data: [0; 8] }));
             }
             let step = match &node.does {
+                // Memory has its address for good; when it is whose is settled at the launch.
+                Does::Allocate(_) | Does::Free(_) => push(plan, level, Work::Empty, after, true),
                 Does::Plain(work) => push(plan, level, work.clone(), after, node.enabled),
                 Does::Child(child) => {
                     let begin = push(plan, level, Work::Empty, after, true);

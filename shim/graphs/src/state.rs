@@ -3,6 +3,7 @@
 use crate::capture::Captures;
 use crate::exec::Exec;
 use crate::graph::{Graph, Node};
+use crate::memory::GraphMemory;
 use crate::user_object::UserObject;
 use farwarp_protocol::handle::{ObjectKind, Slab};
 use std::sync::{Mutex, MutexGuard};
@@ -13,6 +14,8 @@ pub struct State {
     pub execs: Slab<Exec>,
     pub objects: Slab<UserObject>,
     pub captures: Captures,
+    /// Made with the first allocation.
+    pub memory: Option<GraphMemory>,
     next_graph: u32,
     next_exec: u32,
 }
@@ -23,6 +26,7 @@ static STATE: Mutex<State> = Mutex::new(State {
     execs: Slab::new(ObjectKind::GraphExec),
     objects: Slab::new(ObjectKind::UserObject),
     captures: Captures::new(),
+    memory: None,
     next_graph: 1,
     next_exec: 1,
 });
@@ -39,13 +43,21 @@ impl State {
         self.next_graph - 1
     }
 
+    pub fn memory(&mut self) -> &mut GraphMemory {
+        self.memory.get_or_insert_default()
+    }
+
     pub fn next_exec_number(&mut self) -> u32 {
         self.next_exec = self.next_exec.wrapping_add(1);
         self.next_exec - 1
     }
 }
 
-/// A context is destroyed: captures in it end with it.
+/// A context is destroyed: captures in it end with it, and memory of graphs is gone.
 pub fn context_gone(context: u64) {
-    state().captures.context_gone(context);
+    let mut state = state();
+    state.captures.context_gone(context);
+    if let Some(memory) = &mut state.memory {
+        memory.context_gone(context);
+    }
 }

@@ -156,6 +156,20 @@ impl Host for Graphs {
         shim()?.server_ordinal(device).map(drop)
     }
 
+    fn allocate(&self, context: u64, bytes: u64, pool: u64) -> Result<(u64, i32), Code> {
+        let (shim, _) = in_context_hearing()?;
+        let device = shim.contexts().active(Id(context))?.device;
+        if pool != 0 && super::pool::device_of_pool(shim, pool)? != device {
+            return Err(CUDA_ERROR_NOT_SUPPORTED);
+        }
+        Ok((super::memory::allocate(shim, Id(context), bytes as usize)?, device))
+    }
+
+    /// Rests like any other freed memory until what was queued before is done. The memory of a context that is gone is gone.
+    fn release(&self, _context: u64, address: u64) {
+        let _ = shim().and_then(|shim| super::memory::release(shim, address));
+    }
+
     fn new_conditional(&self, graph: Id, context: u64, default: u32, flags: u32) -> Result<u64, Code> {
         let (shim, _) = in_context_hearing()?;
         let wanted = GraphConditional { graph, context: Id(context), default, flags };

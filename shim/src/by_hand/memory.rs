@@ -56,7 +56,7 @@ pub unsafe fn cuMemAllocPitch_v2(
     }
 }
 
-fn allocate(shim: &Shim, context: Id, bytes: usize) -> Result<u64, Code> {
+pub fn allocate(shim: &Shim, context: Id, bytes: usize) -> Result<u64, Code> {
     let bytes = bytes as u64;
     let device = shim.contexts().get(context)?.device;
     if shim.snapshot.arena.is_none() {
@@ -149,6 +149,13 @@ pub unsafe fn cuMemFree_v2(address: u64) -> Result<(), Code> {
     if shim.memory().find(address).is_some_and(|found| matches!(found.kind, MemoryKind::Pooled { .. })) {
         return super::pool::free_now(shim, context, address);
     }
+    if let Some(freed) = farwarp_graphs::free(&super::graph::Graphs, address) {
+        return freed;
+    }
+    release(shim, address)
+}
+
+pub fn release(shim: &Shim, address: u64) -> Result<(), Code> {
     // The books are settled first: from now on the address is nobody's, whatever other threads do with it.
     let passed = shim.remote.fence_passed();
     let (fence, excess) = {

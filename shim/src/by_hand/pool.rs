@@ -91,6 +91,9 @@ unsafe fn allocate(shim: &Shim, address: *mut u64, bytes: usize, pool: Id, strea
 pub unsafe fn cuMemFreeAsync(address: u64, stream: u64) -> Result<(), Code> {
     let (shim, _) = in_context_hearing()?;
     let stream = checked(shim, stream)?;
+    if let Some(freed) = farwarp_graphs::free(&super::graph::Graphs, address) {
+        return freed;
+    }
     shim.memory().remove(address, |kind| matches!(kind, MemoryKind::Pooled { .. }))?;
     shim.remote.tell(op("cuMemFreeAsync"), &[&encode(&(address, stream))])
 }
@@ -305,6 +308,11 @@ pub unsafe fn device_at(at: *const CUmemLocation) -> Result<i32, Code> {
 unsafe fn device_of(at: *const CUmemLocation, kind: u32) -> Result<i32, Code> {
     let device = unsafe { device_at(at)? };
     if kind == PINNED { Ok(device) } else { Err(CUDA_ERROR_INVALID_VALUE) }
+}
+
+pub fn device_of_pool(shim: &Shim, pool: u64) -> Result<i32, Code> {
+    let device = shim.objects().pools.get(Id(pool)).map(|pool| pool.device);
+    device.ok_or(CUDA_ERROR_INVALID_VALUE)
 }
 
 fn known(shim: &Shim, pool: u64) -> Result<Id, Code> {

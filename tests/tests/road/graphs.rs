@@ -43,3 +43,8 @@ fn a_thousand_launches_of_a_graph_wait_for_no_answer() {
     let (asks_of_many, tells_of_many) = round_trips("1001");
     assert_eq!((asks_of_many, tells_of_many), (asks, tells + 1000));
 }
+
+#[test]
+fn memory_that_graphs_allocate_is_theirs_the_programs_or_nobodys_as_launches_and_frees_say() {
+    well_on_both_roads("graph_memory", &[]);
+}

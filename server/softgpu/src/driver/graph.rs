@@ -21,8 +21,10 @@ use crate::driver::handles::fresh;
 use crate::driver::job::{Action, Job};
 use crate::driver::launch;
 use crate::driver::machine::{self, machine};
-use crate::driver::ranges::{self, lock};
+use crate::driver::pool::Pool;
+use crate::driver::ranges::{self, Kind, lock};
 use crate::driver::stream::{self, Line};
+use crate::driver::{arena, memory};
 
 /// This driver, as graphs see it.
 pub struct Graphs;
@@ -87,6 +89,11 @@ pub fn divert(name: &str, words: &[u64]) -> Option<Result> {
     farwarp_graphs::divert(&Graphs, name, words).map(uncoded)
 }
 
+/// Frees what a graph has allocated, if one has.
+pub fn free(address: u64) -> Option<Result> {
+    farwarp_graphs::free(&Graphs, address).map(uncoded)
+}
+
 fn find_context(handle: u64) -> std::result::Result<Arc<Context>, Code> {
     coded(context::find(handle))
 }
@@ -142,6 +149,26 @@ impl Host for Graphs {
 
     fn check_device(&self, device: i32) -> std::result::Result<(), Code> {
         coded(machine::device(device).map(drop))
+    }
+
+    fn allocate(&self, context: u64, bytes: u64, pool: u64) -> std::result::Result<(u64, i32), Code> {
+        let context = find_context(context)?;
+        let device = context.device.ordinal;
+        if pool != 0 && coded(Pool::find(pool))?.device.ordinal != device {
+            return Err(farwarp_protocol::error::CUDA_ERROR_NOT_SUPPORTED);
+        }
+        let made = memory::allocate(&context, bytes, arena::ALIGNMENT, Kind::OfGraph);
+        coded(made.map(|range| (range.start, device)))
+    }
+
+    fn release(&self, context: u64, address: u64) {
+        let (Ok(context), Some(range)) = (context::find(context), ranges::starting(address)) else { return };
+        let ahead = lock(&context.order).all();
+        let strike = move || {
+            memory::strike(&range);
+            Ok(())
+        };
+        Job::place(&context, &ahead, Action::Copy(Box::new(strike)));
     }
 
     fn new_conditional(&self, _: Id, _: u64, default: u32, flags: u32) -> std::result::Result<u64, Code> {

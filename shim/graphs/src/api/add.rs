@@ -50,9 +50,11 @@ pub unsafe fn cuGraphClone(host: &dyn Host, clone: *mut u64, original: u64) -> R
     unsafe { give(clone, id.0) }
 }
 
-/// A graph with conditional nodes is there once.
+/// A graph with conditional or memory nodes is there once.
 fn cloneable(state: &State, graph: u64) -> Result<(), Code> {
-    if state.contains(Id(graph), &|node| matches!(node.does, Does::Conditional { .. })) {
+    if state.has_memory_nodes(Id(graph))
+        || state.contains(Id(graph), &|node| matches!(node.does, Does::Conditional { .. }))
+    {
         return Err(CUDA_ERROR_NOT_SUPPORTED);
     }
     Ok(())

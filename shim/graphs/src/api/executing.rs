@@ -108,8 +108,15 @@ pub unsafe fn cuGraphUpload(host: &dyn Host, exec: u64, stream: u64) -> Result<(
 
 pub unsafe fn cuGraphLaunch(host: &dyn Host, exec: u64, stream: u64) -> Result<(), Code> {
     host.ready()?;
-    state().exec(exec)?;
-    host.launch(Id(exec), stream)
+    let mut aftermath = Aftermath::default();
+    {
+        let mut state = state();
+        state.exec(exec)?;
+        state.launch_memory(Id(exec), &mut aftermath)?;
+    }
+    let launched = host.launch(Id(exec), stream);
+    finish(host, aftermath);
+    launched
 }
 
 pub unsafe fn cuGraphExecDestroy(host: &dyn Host, exec: u64) -> Result<(), Code> {

@@ -55,7 +55,7 @@ unsafe fn work(host: &dyn Host, given: &NodeParams) -> Result<Work, Code> {
         }
         MEMORY_OPERATIONS => Ok(Work::MemoryOperations(unsafe { params::operations(host, &member(given)) }?)),
         GRAPH | CONDITIONAL => Err(CUDA_ERROR_INVALID_VALUE),
-        // Semaphores of other APIs, and memory out of graphs.
+        // Semaphores of other APIs; and what allocation nodes do does not change.
         other if other <= CONDITIONAL => Err(CUDA_ERROR_NOT_SUPPORTED),
         _ => Err(CUDA_ERROR_INVALID_VALUE),
     }
@@ -80,6 +80,18 @@ pub unsafe fn cuGraphAddNode_v2(
     match given.node_type {
         node_type::GRAPH => unsafe { add_child(node, graph, after, given.body[0]) },
         node_type::CONDITIONAL => unsafe { add_conditional(host, node, graph, after, given, params) },
+        node_type::ALLOCATE => {
+            let mut wanted: mirror::Allocation = member(&given);
+            let made = unsafe { super::memory::add_allocation(host, graph, after, &mut wanted) }?;
+            unsafe {
+                give(params, as_params(given.node_type, wanted))?;
+                give(node, made.0)
+            }
+        }
+        node_type::FREE => {
+            let made = super::memory::add_free(graph, after, given.body[0])?;
+            unsafe { give(node, made.0) }
+        }
         _ => {
             let work = unsafe { work(host, &given) }?;
             let id = state().add_node(Id(graph), Does::Plain(work), after)?;
@@ -201,6 +213,11 @@ pub unsafe fn cuGraphNodeGetParams(host: &dyn Host, node: u64, params: *mut Node
             Does::Plain(Work::MemoryOperations(_)) => as_params(node_type, params::show_operations(node)?),
             Does::Plain(Work::Empty | Work::Conditional(_)) => as_params(node_type, 0u64),
             Does::Child(graph) => as_params(node_type, graph.0),
+            &Does::Allocate(number) => as_params(node_type, super::memory::shown(&mut state, number)?),
+            &Does::Free(number) => {
+                let address = state.memory().get(number).ok_or(CUDA_ERROR_INVALID_VALUE)?.address;
+                as_params(node_type, address)
+            }
             Does::Conditional { context, handle, kind, bodies } => {
                 let (context, handle, kind, size) = (*context, *handle, *kind, bodies.len() as u32);
                 let graphs = node.shown.words.as_ptr().expose_provenance() as u64;

@@ -5,6 +5,7 @@ mod add;
 mod capturing;
 mod executing;
 mod generic;
+mod memory;
 mod nodes;
 mod objects;
 mod topology;
@@ -13,6 +14,7 @@ pub use add::*;
 pub use capturing::*;
 pub use executing::*;
 pub use generic::*;
+pub use memory::*;
 pub use nodes::*;
 pub use objects::*;
 pub use topology::*;
@@ -20,10 +22,14 @@ pub use topology::*;
 use crate::graph::Aftermath;
 use crate::host::Host;
 
-/// Does what had to wait until nothing is locked: the last functions of user objects, and goodbye to conditional handles.
+/// Does what had to wait until nothing is locked: the last functions of user objects, and goodbye to conditional handles
+/// and memory.
 pub(crate) fn finish(host: &dyn Host, aftermath: Aftermath) {
     for (graph, handles) in aftermath.conditionals {
         host.conditionals_gone(graph, &handles);
+    }
+    for (context, address) in aftermath.memory {
+        host.release(context, address);
     }
     objects::destroy(&aftermath.destructors);
 }

@@ -6,7 +6,7 @@
 #![allow(non_snake_case, clippy::missing_safety_doc)]
 
 use crate::host::Host;
-use crate::params::{give, read};
+use crate::params::give;
 use crate::state::state;
 use crate::user_object::UserObject;
 use farwarp_protocol::error::*;
@@ -117,40 +117,4 @@ pub unsafe fn cuGraphReleaseUserObject(
 
 fn counted(count: u32) -> Result<(), Code> {
     if (1..=REFERENCES_MAX).contains(&count) { Ok(()) } else { Err(CUDA_ERROR_INVALID_VALUE) }
-}
-
-/// `CUgraphMem_attribute`: bytes in use and reserved, now and at most. Graphs do not allocate, so all are zero.
-const MEMORY_ATTRIBUTES: u32 = 4;
-/// The figures "at most", which can be reset; the others only be asked.
-const MEMORY_AT_MOST: [u32; 2] = [1, 3];
-
-pub unsafe fn cuDeviceGraphMemTrim(host: &dyn Host, device: i32) -> Result<(), Code> {
-    host.ready()?;
-    host.check_device(device)
-}
-
-pub unsafe fn cuDeviceGetGraphMemAttribute(
-    host: &dyn Host,
-    device: i32,
-    attribute: u32,
-    value: *mut u64,
-) -> Result<(), Code> {
-    host.ready()?;
-    host.check_device(device)?;
-    if attribute >= MEMORY_ATTRIBUTES {
-        return Err(CUDA_ERROR_INVALID_VALUE);
-    }
-    unsafe { give(value, 0) }
-}
-
-pub unsafe fn cuDeviceSetGraphMemAttribute(
-    host: &dyn Host,
-    device: i32,
-    attribute: u32,
-    value: *const u64,
-) -> Result<(), Code> {
-    host.ready()?;
-    host.check_device(device)?;
-    let value = unsafe { read(value) }?;
-    if MEMORY_AT_MOST.contains(&attribute) && value == 0 { Ok(()) } else { Err(CUDA_ERROR_INVALID_VALUE) }
 }

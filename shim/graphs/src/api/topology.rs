@@ -204,6 +204,9 @@ pub unsafe fn cuGraphRemoveDependencies_v2(
     host.ready()?;
     let pairs = unsafe { pairs(graph, from, to, data, count) }?;
     let mut state = state();
+    if state.has_memory_nodes(Id(graph)) {
+        return Err(CUDA_ERROR_NOT_SUPPORTED);
+    }
     let there = |state: &State, (edge, to): &(Edge, Id)| {
         state.nodes.get(*to).is_some_and(|node| node.after.contains(edge))
     };

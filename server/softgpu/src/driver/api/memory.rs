@@ -33,7 +33,11 @@ api! {
 
     fn cuMemFree_v2(address: u64) {
         current()?;
-        if address == 0 { Ok(()) } else { memory::free(address) }
+        match crate::driver::graph::free(address) {
+            Some(freed) => freed,
+            None if address == 0 => Ok(()),
+            None => memory::free(address),
+        }
     }
 
     fn cuMemGetAddressRange_v2(base: Out<u64>, size: Out<usize>, address: u64) {

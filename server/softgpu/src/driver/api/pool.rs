@@ -31,7 +31,10 @@ api! {
     fn cuMemFreeAsync | cuMemFreeAsync_ptsz(address: u64, stream: u64) {
         let place = resolve(stream)?;
         place.context.standing()?;
-        pool::free_in_order(&place, address)
+        match crate::driver::graph::free(address) {
+            Some(freed) => freed,
+            None => pool::free_in_order(&place, address),
+        }
     }
 
     fn cuMemPoolCreate(out: Out<u64>, props: In<PoolProps>) {
