@@ -286,6 +286,25 @@ pub struct Attributes {
     pub values: Vec<Result<i32, i32>>,
 }
 
+/// What names memory of one session to another of the same ticket: part of a chunk that its worker offers.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct MemoryHandle {
+    pub key: crate::handoff::OfferKey,
+    pub chunk_bytes: u64,
+    pub offset: u64,
+    pub bytes: u64,
+    /// As the server counts devices.
+    pub device: i32,
+}
+
+impl MemoryHandle {
+    /// Whether the part lies in the chunk.
+    pub fn is_inside(&self) -> bool {
+        let end = self.offset.checked_add(self.bytes);
+        self.bytes > 0 && end.is_some_and(|end| end <= self.chunk_bytes)
+    }
+}
+
 /// A launch; the parameter buffer follows.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Launch {

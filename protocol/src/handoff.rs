@@ -11,12 +11,17 @@ use crate::codec::{Decode, Encode};
 /// A whole UDP datagram and the few words beside it.
 pub const MESSAGE_BYTES_MAX: usize = (64 << 10) + 512;
 
+/// Names memory that a session offers. Nobody guesses it.
+pub type OfferKey = [u8; 16];
+
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub enum ToWorker {
     /// The first message.
     Start(Start),
     /// A datagram for this session. If its source is new, a socket connected to it travels with the message.
     Datagram(Datagram),
+    /// What a want found; where it found something, its descriptor travels with the message.
+    Offered { number: u64, found: bool },
     /// Close the connection with this code and reason, then exit.
     End { code: u32, why: String },
 }
@@ -65,6 +70,19 @@ pub enum FromWorker {
     /// How each layer of its jail stands, in the order in which they were taken.
     Jailed {
         layers: Vec<JailLayer>,
+    },
+    /// Memory that other sessions of the ticket may open by this key; its descriptor travels with the message.
+    Offer {
+        key: OfferKey,
+    },
+    /// Nobody shall open it any more.
+    Withdraw {
+        key: OfferKey,
+    },
+    /// What a session of the ticket offers under a key; answered once, by the number.
+    Want {
+        number: u64,
+        key: OfferKey,
     },
     DriverLoaded,
     DriverFailed {

@@ -5,15 +5,26 @@
 #![allow(unsafe_code)] // calls the driver.
 
 use crate::driver::{Access, AllocationProperties, Driver, LOCATION_DEVICE};
+use crate::port::Market;
+use farwarp_link::keys;
 use farwarp_protocol::call::Range;
-use farwarp_protocol::error::{CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_OUT_OF_MEMORY, Code};
+use farwarp_protocol::error::{
+    CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_NOT_SUPPORTED, CUDA_ERROR_OPERATING_SYSTEM,
+    CUDA_ERROR_OUT_OF_MEMORY, Code,
+};
 use farwarp_protocol::handle::Id;
+use farwarp_protocol::handoff::OfferKey;
 use farwarp_protocol::space::Space;
 use std::collections::HashMap;
+use std::ffi::c_int;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::sync::Arc;
 
 /// `CU_MEM_ACCESS_FLAGS_PROT_NONE` and `_READWRITE`.
 const NONE: u32 = 0;
 const READ_WRITE: u32 = 3;
+/// `CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR`.
+const FILE_DESCRIPTOR: u32 = 1;
 
 pub struct Arena {
     driver: &'static Driver,
@@ -23,6 +34,10 @@ pub struct Arena {
     granules: Vec<u64>,
     /// What was given out, by its address.
     given: HashMap<u64, Given>,
+    /// Whether its memory is made so that other processes can be let in.
+    exportable: bool,
+    /// Through which they are.
+    market: Option<Arc<Market>>,
 }
 
 struct Given {
@@ -31,6 +46,17 @@ struct Given {
     device: i32,
     /// Its physical memory; `None` if the driver's own allocator gave it.
     handle: Option<u64>,
+    /// Others may open it by this key.
+    offered: Option<OfferKey>,
+    /// It is another session's, and so many of its ranges are open here.
+    opened: Option<(OfferKey, usize)>,
+}
+
+/// Memory that others can open.
+pub struct Shown {
+    pub key: OfferKey,
+    pub chunk: Range,
+    pub device: i32,
 }
 
 impl Arena {
@@ -39,12 +65,13 @@ impl Arena {
         driver: &'static Driver,
         candidates: &[Range],
         granules: Vec<u64>,
+        exportable: bool,
     ) -> (Arena, Option<Range>) {
         let possible = !granules.is_empty() && granules.iter().all(|granule| *granule > 0);
         let reserved =
             candidates.iter().filter(|_| possible).find(|range| reserve_at(driver, **range)).copied();
         let space = reserved.map(Space::over);
-        (Arena { driver, space, granules, given: HashMap::new() }, reserved)
+        (Arena { driver, space, granules, given: HashMap::new(), exportable, market: None }, reserved)
     }
 
     /// Memory for a context, which is current at the driver: at least so much. Its device's kernels may touch it, and those of
@@ -56,15 +83,16 @@ impl Arena {
                 let bytes = bytes.checked_next_multiple_of(granule).ok_or(CUDA_ERROR_OUT_OF_MEMORY)?;
                 let address = space.take(bytes, granule).ok_or(CUDA_ERROR_OUT_OF_MEMORY)?;
                 let range = Range { address, bytes };
-                let handle =
-                    map_at(self.driver, range, device, viewers).inspect_err(|_| space.give(range))?;
-                Given { range, context, device, handle: Some(handle) }
+                let made = make_at(self.driver, range, device, viewers, self.exportable);
+                let handle = made.inspect_err(|_| space.give(range))?;
+                Given { range, context, device, handle: Some(handle), offered: None, opened: None }
             }
             None => {
                 let mut address = 0;
                 // SAFETY: `address` is writable.
                 unsafe { self.driver.cuMemAlloc_v2(&mut address, bytes as usize)? };
-                Given { range: Range { address, bytes }, context, device, handle: None }
+                let range = Range { address, bytes };
+                Given { range, context, device, handle: None, offered: None, opened: None }
             }
         };
         let range = given.range;
@@ -77,10 +105,86 @@ impl Arena {
         let access = access_of(device, may);
         let chunks = self.given.values().filter(|given| given.context == context && given.handle.is_some());
         for Range { address, bytes } in chunks.map(|given| given.range) {
-            // SAFETY: mapped by `map_at`, in one piece; the struct lives until the call returns.
+            // SAFETY: mapped by `make_at` or `map_at`, in one piece; the struct lives until the call returns.
             unsafe { self.driver.cuMemSetAccess(address, bytes as usize, &access, 1)? };
         }
         Ok(())
+    }
+
+    pub fn show_through(&mut self, market: Arc<Market>) {
+        self.market = Some(market);
+    }
+
+    /// Offers the chunk that an address lies in to other sessions of the ticket.
+    pub fn show(&mut self, address: u64) -> Result<Shown, Code> {
+        let market = self.market.clone().filter(|_| self.exportable).ok_or(CUDA_ERROR_NOT_SUPPORTED)?;
+        let driver = self.driver;
+        let given = self.given.values_mut().find(|given| given.range.contains(address));
+        let given = given.filter(|given| given.opened.is_none()).ok_or(CUDA_ERROR_INVALID_VALUE)?;
+        let handle = given.handle.ok_or(CUDA_ERROR_NOT_SUPPORTED)?;
+        let key = match given.offered {
+            Some(key) => key,
+            None => {
+                let (key, descriptor) = (keys::random(), export(driver, handle)?);
+                market.offer(key, descriptor.as_fd()).map_err(|_| CUDA_ERROR_OPERATING_SYSTEM)?;
+                given.offered = Some(key);
+                key
+            }
+        };
+        Ok(Shown { key, chunk: given.range, device: given.device })
+    }
+
+    /// Whether this session itself offers it.
+    pub fn offers(&self, key: &OfferKey) -> bool {
+        self.given.values().any(|given| given.offered.as_ref() == Some(key))
+    }
+
+    /// Where a chunk of another session's is shown already, in that context; one range more of it is open then.
+    pub fn open_again(&mut self, key: &OfferKey, context: Id) -> Option<Range> {
+        let given = self.given.values_mut().find(|given| {
+            given.context == context && given.opened.as_ref().is_some_and(|(opened, _)| opened == key)
+        })?;
+        given.opened.as_mut()?.1 += 1;
+        Some(given.range)
+    }
+
+    /// Shows a chunk of another session's.
+    pub fn open(
+        &mut self,
+        descriptor: OwnedFd,
+        (key, bytes): (OfferKey, u64),
+        (context, device): (Id, i32),
+        viewers: &[i32],
+    ) -> Result<Range, Code> {
+        let space = self.space.as_mut().ok_or(CUDA_ERROR_NOT_SUPPORTED)?;
+        let granule = self.granules[device as usize];
+        if bytes == 0 || !bytes.is_multiple_of(granule) {
+            return Err(CUDA_ERROR_INVALID_VALUE);
+        }
+        let address = space.take(bytes, granule).ok_or(CUDA_ERROR_OUT_OF_MEMORY)?;
+        let range = Range { address, bytes };
+        let shown = import(self.driver, descriptor)
+            .and_then(|handle| map_at(self.driver, range, device, viewers, handle).map(|()| handle));
+        let handle = shown.inspect_err(|_| space.give(range))?;
+        let given =
+            Given { range, context, device, handle: Some(handle), offered: None, opened: Some((key, 1)) };
+        self.given.insert(address, given);
+        Ok(range)
+    }
+
+    /// Whether an address lies in a chunk of another session's.
+    pub fn is_opened(&self, address: u64) -> bool {
+        self.given.values().any(|given| given.opened.is_some() && given.range.contains(address))
+    }
+
+    /// One range less is open of the chunk that an address lies in; with the last the chunk goes.
+    pub fn close(&mut self, address: u64) -> Result<(), Code> {
+        let given = self.given.values_mut().find(|given| given.range.contains(address));
+        let given = given.ok_or(CUDA_ERROR_INVALID_VALUE)?;
+        let chunk = given.range.address;
+        let (_, ranges) = given.opened.as_mut().ok_or(CUDA_ERROR_INVALID_VALUE)?;
+        *ranges -= 1;
+        if *ranges == 0 { self.free(chunk) } else { Ok(()) }
     }
 
     /// Whether the client cuts its allocations from chunks, and says of a chunk itself that nothing uses it any more.
@@ -94,12 +198,15 @@ impl Arena {
     }
 
     fn release(&mut self, given: Given) -> Result<(), Code> {
-        let Given { range, handle, .. } = given;
+        let Given { range, handle, offered, .. } = given;
+        if let (Some(key), Some(market)) = (offered, &self.market) {
+            market.withdraw(key);
+        }
         let Some(handle) = handle else {
             // SAFETY: the driver gave this address and it was not freed since.
             return unsafe { self.driver.cuMemFree_v2(range.address) };
         };
-        // SAFETY: the range was mapped by `map_at` in one piece, from this handle.
+        // SAFETY: the range was mapped by `make_at` or `map_at` in one piece, from this handle.
         unsafe {
             self.driver.cuMemUnmap(range.address, range.bytes as usize)?;
             self.driver.cuMemRelease(handle)?;
@@ -152,15 +259,55 @@ fn access_of(device: i32, may: bool) -> Access {
     Access { location_kind: LOCATION_DEVICE, location: device, flags: if may { READ_WRITE } else { NONE } }
 }
 
-fn map_at(driver: &Driver, range: Range, device: i32, viewers: &[i32]) -> Result<u64, Code> {
+/// Makes memory and shows it there.
+fn make_at(
+    driver: &Driver,
+    range: Range,
+    device: i32,
+    viewers: &[i32],
+    exportable: bool,
+) -> Result<u64, Code> {
+    let mut properties = AllocationProperties::on(device);
+    properties.requested_handle_types = if exportable { FILE_DESCRIPTOR } else { 0 };
+    let mut handle = 0;
+    // SAFETY: a place to write, a struct that lives until the call returns.
+    unsafe { driver.cuMemCreate(&mut handle, range.bytes as usize, &properties, 0)? };
+    map_at(driver, range, device, viewers, handle)?;
+    Ok(handle)
+}
+
+/// A descriptor of physical memory, for another process.
+fn export(driver: &Driver, handle: u64) -> Result<OwnedFd, Code> {
+    let mut descriptor: c_int = -1;
+    // SAFETY: the driver writes a descriptor that is ours from then on.
+    unsafe {
+        driver.cuMemExportToShareableHandle((&raw mut descriptor).cast(), handle, FILE_DESCRIPTOR, 0)?;
+        Ok(OwnedFd::from_raw_fd(descriptor))
+    }
+}
+
+/// The driver keeps what it needs; the descriptor is closed.
+fn import(driver: &Driver, descriptor: OwnedFd) -> Result<u64, Code> {
+    let mut handle = 0;
+    let number = descriptor.as_raw_fd() as usize;
+    // SAFETY: a place to write; the descriptor, which the function takes for a pointer, is open.
+    unsafe {
+        driver.cuMemImportFromShareableHandle(
+            &mut handle,
+            std::ptr::without_provenance_mut(number),
+            FILE_DESCRIPTOR,
+        )?;
+    }
+    Ok(handle)
+}
+
+/// Shows memory there, to a device and to others; where that fails the memory is released.
+fn map_at(driver: &Driver, range: Range, device: i32, viewers: &[i32], handle: u64) -> Result<(), Code> {
     let bytes = range.bytes as usize;
-    let properties = AllocationProperties::on(device);
     let devices = std::iter::once(device).chain(viewers.iter().copied());
     let access: Vec<Access> = devices.map(|device| access_of(device, true)).collect();
-    let mut handle = 0;
     // SAFETY: the range lies in the reservation and nothing is mapped in it; the structs live until the calls return.
     unsafe {
-        driver.cuMemCreate(&mut handle, bytes, &properties, 0)?;
         if let Err(code) = driver.cuMemMap(range.address, bytes, 0, handle, 0) {
             let _ = driver.cuMemRelease(handle);
             return Err(code);
@@ -171,5 +318,5 @@ fn map_at(driver: &Driver, range: Range, device: i32, viewers: &[i32]) -> Result
             return Err(code);
         }
     }
-    Ok(handle)
+    Ok(())
 }

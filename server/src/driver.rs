@@ -82,6 +82,8 @@ driver! {
     fn cuMemRelease(handle: u64);
     fn cuMemMap(address: u64, bytes: usize, offset: usize, handle: u64, flags: u64);
     fn cuMemUnmap(address: u64, bytes: usize);
+    fn cuMemExportToShareableHandle(shareable: *mut c_void, handle: u64, kind: u32, flags: u64);
+    fn cuMemImportFromShareableHandle(handle: *mut u64, shareable: *mut c_void, kind: u32);
     fn cuMemSetAccess(address: u64, bytes: usize, access: *const Access, count: usize);
     fn cuMemHostAlloc(address: *mut *mut c_void, bytes: usize, flags: u32);
     fn cuMemcpyHtoDAsync_v2(to: u64, from: *const c_void, bytes: usize, stream: u64);

@@ -9,7 +9,7 @@ use crate::driver::Driver;
 use crate::lines::Lines;
 use crate::objects::Objects;
 use crate::outlet::{Asker, Outlet};
-use crate::port::Counters;
+use crate::port::{Counters, Market};
 use crate::printed::Printed;
 use crate::ranges::Ranges;
 use crate::refusal::Refusal;
@@ -108,6 +108,9 @@ pub struct Executor {
     settling: Vec<Settling>,
     pub links: crate::by_hand::Links,
     pub peers: crate::by_hand::Peers,
+    pub imports: crate::by_hand::Imports,
+    /// Where memory is shown to other sessions; nowhere in a rig.
+    pub market: Option<Arc<Market>>,
     pub conditional_graphs: crate::by_hand::ConditionalGraphs,
     pub built_graphs: crate::by_hand::BuiltGraphs,
     pub virtual_memory: crate::by_hand::VirtualMemory,
@@ -147,6 +150,8 @@ impl Executor {
             settling: Vec::new(),
             links: Default::default(),
             peers: Default::default(),
+            imports: Default::default(),
+            market: None,
             conditional_graphs: Default::default(),
             built_graphs: Default::default(),
             virtual_memory: Default::default(),

@@ -7,6 +7,7 @@ mod door;
 mod handoff;
 mod lifetime;
 mod meter;
+mod offers;
 mod processes;
 mod progress;
 mod readiness;
@@ -44,6 +45,7 @@ use handoff::HandOffSocket;
 pub use lifetime::Ended;
 use lifetime::Lifetime;
 use meter::Taken;
+use offers::Offers;
 pub use processes::apart;
 use progress::Progress;
 use routes::Routes;
@@ -95,6 +97,7 @@ struct Shared {
     unproven: Unproven,
     tickets: Mutex<Tickets>,
     controls: Arc<Semaphore>,
+    offers: Mutex<Offers>,
     /// Device memory of the software GPU that sessions have.
     taken: Mutex<Taken>,
     lifetime: Mutex<Lifetime>,
@@ -135,6 +138,7 @@ impl Gate {
             unproven: Unproven::default(),
             tickets: Mutex::new(Tickets::of_owner(ticket.secret.clone())),
             controls: door::control_permits(),
+            offers: Mutex::default(),
             taken: Mutex::default(),
             lifetime: Mutex::new(lifetime),
             changed: Notify::new(),
@@ -218,6 +222,10 @@ impl Shared {
 
     fn tickets(&self) -> MutexGuard<'_, Tickets> {
         self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn offers(&self) -> MutexGuard<'_, Offers> {
+        self.offers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -374,6 +382,7 @@ impl Shared {
 
     fn session_ended(&self, id: u64, why: &str) {
         tracing::info!(session = id, why, "ended");
+        self.offers().session_ended(id);
         let session = self.sessions().end(id, why);
         if let Some(session) = session {
             self.routes.end(session.tag);

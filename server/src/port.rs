@@ -5,6 +5,7 @@
 //! The port itself watches that a session does not outlive its connection by more than the resume grace.
 
 pub mod channel;
+mod market;
 mod watch;
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -18,6 +19,7 @@ use farwarp_protocol::handoff::{Datagram, FromWorker, JailLayer, Start, ToWorker
 use farwarp_protocol::ticket::Secret;
 
 pub use channel::{Channel, ChannelError};
+pub use market::{Arrived, Market};
 use watch::{ConnectionState, Watched};
 pub use watch::{Counters, Watch};
 
@@ -69,6 +71,7 @@ pub struct WorkerPort {
     watch: Arc<Watch>,
     counters: Arc<Counters>,
     meter: Option<OwnedFd>,
+    market: Arc<Market>,
     told_at: Instant,
     reported: Instant,
     born: Instant,
@@ -84,6 +87,7 @@ impl WorkerPort {
         let secrets =
             SessionSecrets::new(start.session, start.tag, Secret(start.key), start.reset_key, silence, &pair);
         let to_gate = channel.as_fd().try_clone_to_owned().map_err(ChannelError::Io)?;
+        let to_market = channel.as_fd().try_clone_to_owned().map_err(ChannelError::Io)?;
         let now = Instant::now();
         let port = Self {
             channel,
@@ -95,6 +99,7 @@ impl WorkerPort {
             watch: Arc::new(Watch::new(to_gate)),
             counters: Arc::new(Counters::new(now)),
             meter,
+            market: Arc::new(Market::new(to_market)),
             told_at: now,
             reported: now,
             born: now,
@@ -110,6 +115,10 @@ impl WorkerPort {
     /// Where the gate counts the device memory of a driver that does not count for all processes by itself.
     pub fn meter(&self) -> Option<RawFd> {
         self.meter.as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    pub fn market(&self) -> Arc<Market> {
+        self.market.clone()
     }
 
     pub fn jailed(&self, layers: Vec<JailLayer>) -> Result<(), PortError> {
@@ -158,6 +167,10 @@ impl WorkerPort {
         for _ in 0..MESSAGES_PER_POLL {
             match self.channel.receive()? {
                 Some((ToWorker::Datagram(datagram), socket)) => self.take_datagram(datagram, socket, now),
+                Some((ToWorker::Offered { number, found }, descriptor)) => {
+                    let descriptor = descriptor.filter(|_| found);
+                    self.market.arrive(Arrived { number, descriptor });
+                }
                 Some((ToWorker::End { code, why }, _)) => return Err(PortError::End { code, why }),
                 Some((ToWorker::Start(_), _)) => return Err(PortError::Malformed),
                 None => break,

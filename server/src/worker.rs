@@ -30,6 +30,8 @@ const SPIN: Duration = Duration::from_micros(50);
 const KEEPER_INTERVAL: Duration = Duration::from_millis(20);
 /// The longest sleep, should a timer be missed.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
+/// `CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED`.
+const BY_DESCRIPTOR: usize = 103;
 /// Hardware queues of the worker's driver: streams of the program shall not wait for each other for want of one.
 const MAX_CONNECTIONS: &str = "32";
 
@@ -122,8 +124,9 @@ impl Worker {
             if let Err(error) = self.outlet.drive() {
                 tracing::debug!(%error, "the connection is gone");
             }
-            if let Some(executor) = &self.executor {
+            if let Some(executor) = &mut self.executor {
                 executor.count_waiting(now);
+                executor.take_offered()?;
             }
             let mut worked = false;
             while let Some(header) = self.outlet.next_call(&mut body)? {
@@ -171,6 +174,7 @@ impl Worker {
         match open(&self.driver, &hello, &self.outlet, &self.printed, counters) {
             Ok((mut executor, snapshot)) => {
                 executor.device_bytes_max = self.device_bytes_max;
+                executor.show_memory(self.door.port().market());
                 self.executor = Some(executor);
                 self.door.port().driver_loaded()?;
                 self.outlet.answer(asker, 0, &codec::encode(&snapshot));
@@ -214,7 +218,8 @@ pub(crate) fn open(
     initialize(driver).map_err(refused("cuInit"))?;
     let devices = snapshot::devices(driver).map_err(refused("reading the devices"))?;
     let granules = devices.iter().map(|device| device.granularity[0]).collect();
-    let (arena, reserved) = Arena::reserve(driver, &hello.free_ranges, granules);
+    let exportable = devices.iter().all(|device| matches!(device.attributes.get(BY_DESCRIPTOR), Some(Ok(1))));
+    let (arena, reserved) = Arena::reserve(driver, &hello.free_ranges, granules, exportable);
     let (driver_version, loading_mode) = versions(driver).map_err(refused("reading the version"))?;
     let snapshot = Snapshot {
         driver_version,

@@ -28,6 +28,8 @@ pub struct Memory {
     chunks: HashMap<u64, Held>,
     /// CUDA gives each allocation of a process its own number.
     next_number: u64,
+    /// What other processes' memory is open here, by its handle: in which context, where, and how often.
+    opened: HashMap<([u8; 64], Id), (u64, u32)>,
     /// Device memory that is backed and not the program's yet.
     pub credit: Credit,
 }
@@ -54,6 +56,8 @@ pub enum MemoryKind {
     Mapped { physical: Id },
     /// cuMemAllocAsync and its kin: the driver chose the address.
     Pooled { pool: Id },
+    /// cuIpcOpenMemHandle: another process's.
+    Opened,
     /// A variable of a module, which goes with it.
     Variable { module: Id },
     /// Page-locked host memory, with its flags: ours to free, or registered by the program.
@@ -80,6 +84,7 @@ impl MemoryKind {
             MemoryKind::Device
                 | MemoryKind::Mapped { .. }
                 | MemoryKind::Pooled { .. }
+                | MemoryKind::Opened
                 | MemoryKind::Variable { .. }
         )
     }
@@ -94,6 +99,7 @@ impl Memory {
             chunks: HashMap::new(),
             reservations: BTreeMap::new(),
             next_number: 1,
+            opened: HashMap::new(),
             credit: Credit::default(),
         }
     }
@@ -192,7 +198,38 @@ impl Memory {
     /// All memory dies with its context.
     pub fn context_gone(&mut self, context: Id) {
         self.remove_where(|allocation| allocation.context == context);
+        self.opened.retain(|(_, of), _| *of != context);
         self.credit.context_gone(context);
+    }
+
+    /// Where another process's memory is open already; it is open once more then.
+    pub fn open_again(&mut self, handle: &[u8; 64], context: Id) -> Option<u64> {
+        let (address, count) = self.opened.get_mut(&(*handle, context))?;
+        *count += 1;
+        Some(*address)
+    }
+
+    /// Another process's memory is open; whether for the first time.
+    pub fn opened(&mut self, range: Range, handle: [u8; 64], context: Id, device: i32) -> Result<bool, Code> {
+        if self.open_again(&handle, context).is_some() {
+            return Ok(false);
+        }
+        self.add(range, MemoryKind::Opened, context, device)?;
+        self.opened.insert((handle, context), (range.address, 1));
+        Ok(true)
+    }
+
+    /// Closed once; what it was, when that was the last time.
+    pub fn close(&mut self, address: u64) -> Result<Option<Allocation>, Code> {
+        let found = self.opened.iter_mut().find(|(_, (at, _))| *at == address);
+        let (key, (_, count)) = found.ok_or(CUDA_ERROR_INVALID_VALUE)?;
+        *count -= 1;
+        if *count > 0 {
+            return Ok(None);
+        }
+        let key = *key;
+        self.opened.remove(&key);
+        self.remove(address, |kind| kind == MemoryKind::Opened).map(Some)
     }
 
     /// Whether any live memory touches a range.

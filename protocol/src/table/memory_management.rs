@@ -57,13 +57,13 @@ macro_rules! memory_management { ($then:ident) => { $then! {
     /// Opens another process's event.
     #[since(4010)] deny fn cuIpcOpenEventHandle(phEvent: Out<Event> = new, handle: Struct<CUipcEventHandle>);
     /// A handle by which another process can open an allocation.
-    #[since(4010)] deny fn cuIpcGetMemHandle(pHandle: Out<Struct<CUipcMemHandle>>, dptr: DevPtr);
+    #[since(4010)] hand fn cuIpcGetMemHandle(pHandle: Out<Struct<CUipcMemHandle>>, dptr: DevPtr); // the chunk that it lies in is offered to others
     /// Maps another process's allocation.
-    #[since(11000)] deny fn cuIpcOpenMemHandle_v2(pdptr: Out<DevPtr> = new, handle: Struct<CUipcMemHandle>, Flags: u32);
+    #[since(11000)] hand fn cuIpcOpenMemHandle_v2(pdptr: Out<DevPtr> = new, handle: Struct<CUipcMemHandle>, Flags: u32); // the gate has the memory's descriptor
     /// Maps another process's allocation, as before CUDA 11.0.
-    #[since(4010)] deny fn cuIpcOpenMemHandle(pdptr: Out<DevPtr> = new, handle: Struct<CUipcMemHandle>, Flags: u32);
+    #[since(4010)] hand fn cuIpcOpenMemHandle(pdptr: Out<DevPtr> = new, handle: Struct<CUipcMemHandle>, Flags: u32); // the gate has the memory's descriptor
     /// Unmaps another process's allocation.
-    #[since(4010)] deny fn cuIpcCloseMemHandle(dptr: DevPtr = gone);
+    #[since(4010)] hand fn cuIpcCloseMemHandle(dptr: DevPtr = gone); // the shim counts how often it was opened
     /// Pins host memory that the program allocated.
     #[since(6050)] hand fn cuMemHostRegister_v2(p: HostPtr, bytesize: usize, Flags: u32); // the memory is the program's, and lives in the shim
     /// Pins host memory that the program allocated, as before CUDA 6.5.

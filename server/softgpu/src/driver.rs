@@ -8,7 +8,7 @@
 //! | `context.rs`, `current.rs` | contexts, and each thread's stack of them |
 //! | `job.rs`, `stream.rs`, `event.rs` | what happens, and in which order |
 //! | `memops.rs`, `crew.rs`, `threads.rs` | who does it |
-//! | `ranges.rs`, `arena.rs`, `pages.rs`, `memory.rs`, `vmm.rs`, `meter.rs` | memory: who may touch what, where it comes from, who counts it |
+//! | `ranges.rs`, `arena.rs`, `pages.rs`, `memory.rs`, `vmm.rs`, `meter.rs`, `ipc.rs` | memory: who may touch what, where it comes from, who counts it, how others see it |
 //! | `copy.rs`, `transfer.rs`, `pointer.rs` | copies and sets; what is known of an address |
 //! | `image.rs`, `module.rs`, `library.rs`, `function.rs`, `link.rs` | code |
 //! | `launch.rs`, `occupancy.rs`, `console.rs` | kernels, how many fit, what they print |
@@ -31,6 +31,7 @@ mod graph;
 mod graph_jobs;
 mod handles;
 mod image;
+mod ipc;
 mod job;
 mod launch;
 mod library;

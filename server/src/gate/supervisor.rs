@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use farwarp_link::start_ticks;
 use farwarp_protocol::admission::{ClientInfo, close};
-use farwarp_protocol::handoff::{FromWorker, ToWorker};
+use farwarp_protocol::handoff::{FromWorker, OfferKey, ToWorker};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::unix::AsyncFd;
 use tokio::process::Child;
@@ -102,10 +102,10 @@ impl Supervisor {
         self.shared.session_ended(self.id, &why);
     }
 
-    fn take_all(&mut self, messages: (Vec<FromWorker>, Result<(), ChannelError>)) {
+    fn take_all(&mut self, messages: Messages) {
         let (messages, state) = messages;
-        for message in messages {
-            self.take(message);
+        for (message, descriptor) in messages {
+            self.take(message, descriptor);
         }
         match state {
             Ok(()) => {}
@@ -122,10 +122,13 @@ impl Supervisor {
         }
     }
 
-    fn take(&mut self, message: FromWorker) {
+    fn take(&mut self, message: FromWorker, descriptor: Option<OwnedFd>) {
         let now = Instant::now();
         match message {
             FromWorker::Jailed { layers } => self.shared.note_jail(self.id, &layers),
+            FromWorker::Offer { key } => self.offer(key, descriptor),
+            FromWorker::Withdraw { key } => self.shared.offers().withdraw(self.id, &key),
+            FromWorker::Want { number, key } => self.answer_want(number, &key),
             FromWorker::DriverLoaded => tracing::info!(session = self.id, "the driver is loaded"),
             FromWorker::DriverFailed { why } => {
                 tracing::error!(session = self.id, %why, "the driver could not be loaded");
@@ -146,6 +149,29 @@ impl Supervisor {
                 self.why.get_or_insert(why);
                 self.deadline = Some(now + EXIT_TIMEOUT);
             }
+        }
+    }
+
+    fn ticket(&self) -> Option<String> {
+        self.shared.sessions().get(self.id).map(|session| session.ticket.clone())
+    }
+
+    fn offer(&self, key: OfferKey, descriptor: Option<OwnedFd>) {
+        if let (Some(ticket), Some(descriptor)) = (self.ticket(), descriptor) {
+            self.shared.offers().put(self.id, &ticket, key, descriptor);
+        }
+    }
+
+    fn answer_want(&mut self, number: u64, key: &OfferKey) {
+        let ticket = self.ticket().unwrap_or_default();
+        let offers = self.shared.offers();
+        let found = offers.find(&ticket, key);
+        let answer = ToWorker::Offered { number, found: found.is_some() };
+        let sent = self.channel.get_ref().send(&answer, found);
+        drop(offers);
+        // A worker whose call would wait for this answer for ever is of no use to its client.
+        if let Err(error) = sent {
+            self.kill(&format!("its worker does not take what it asked for: {error}"));
         }
     }
 
@@ -224,8 +250,11 @@ fn far_away() -> Instant {
     Instant::now() + FAR
 }
 
+/// Messages with what came beside them, and how the socketpair stands.
+type Messages = (Vec<(FromWorker, Option<OwnedFd>)>, Result<(), ChannelError>);
+
 /// Waits for messages, and takes those that are there.
-async fn messages(channel: &mut AsyncFd<Channel>) -> (Vec<FromWorker>, Result<(), ChannelError>) {
+async fn messages(channel: &mut AsyncFd<Channel>) -> Messages {
     match channel.readable_mut().await {
         Ok(mut ready) => {
             let taken = drain(ready.get_inner_mut());
@@ -238,11 +267,11 @@ async fn messages(channel: &mut AsyncFd<Channel>) -> (Vec<FromWorker>, Result<()
     }
 }
 
-fn drain(channel: &mut Channel) -> (Vec<FromWorker>, Result<(), ChannelError>) {
+fn drain(channel: &mut Channel) -> Messages {
     let mut taken = Vec::new();
     while taken.len() < MESSAGES_MAX {
         match channel.receive() {
-            Ok(Some((message, _))) => taken.push(message),
+            Ok(Some(message)) => taken.push(message),
             Ok(None) => break,
             Err(error) => return (taken, Err(error)),
         }

@@ -41,6 +41,13 @@ impl Word for f32 {
     }
 }
 
+/// No capture looks into it.
+impl Word for cudarc::driver::sys::CUipcMemHandle {
+    fn word(self) -> u64 {
+        0
+    }
+}
+
 impl<T> Word for *const T {
     fn word(self) -> u64 {
         self.expose_provenance() as u64

@@ -309,6 +309,24 @@ fn own(scene: &Scene, foreign: &Foreign) -> Vec<Shape> {
         Shape::row("cuMemGetInfo_v2", vec![]),
         Shape::row("cuCtxEnablePeerAccess", vec![context("peerContext"), Field::number("Flags", &[0; 4])]),
         Shape::row("cuCtxDisablePeerAccess", vec![context("peerContext")]),
+        Shape::row("cuIpcCloseMemHandle", vec![address("dptr", 1)]).anywhere(),
+        Shape::row("cuIpcGetMemHandle", vec![address("dptr", 16), copy_bytes(None)]),
+        Shape::row(
+            "cuIpcOpenMemHandle_v2",
+            vec![
+                Field::number("key", &[7; 16]),
+                Field::number("chunk_bytes", &(1u64 << 24).to_le_bytes()),
+                Field::number("offset", &512u64.to_le_bytes()).with(
+                    "length: overflows",
+                    &u64::MAX.to_le_bytes(),
+                    Stopped("OutOfRange"),
+                ),
+                Field::number("bytes", &16u64.to_le_bytes())
+                    .with("length: 0", &[0; 8], Stopped("OutOfRange"))
+                    .with("length: overflows", &u64::MAX.to_le_bytes(), Stopped("OutOfRange")),
+                Field::device("device"),
+            ],
+        ),
         Shape::new(
             "ALLOCATE",
             ALLOCATE,

@@ -53,3 +53,8 @@ fn kernels_reach_another_devices_memory_once_they_are_let_in_and_no_sooner_or_lo
         well_with_devices(2, "peers", &[end]);
     }
 }
+
+#[test]
+fn memory_of_one_process_is_opened_read_and_written_by_another_with_the_same_ticket() {
+    well_on_both_roads("ipc", &[]);
+}

@@ -2,6 +2,7 @@
 //! a gap behind it, so that running over its end is always noticed.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::sync::Mutex;
 
 use farwarp_face::*;
@@ -10,7 +11,7 @@ use once_cell::sync::OnceCell;
 use crate::driver::edge::Result;
 use crate::driver::machine::machine;
 use crate::driver::ranges::lock;
-use crate::driver::{pages, ranges};
+use crate::driver::{pages, ranges, settings};
 
 /// What `cuMemAlloc` promises to every type.
 pub const ALIGNMENT: u64 = 512;
@@ -23,7 +24,7 @@ const DISCARD_BYTES: u64 = 64 << 10;
 
 /// Room for `bytes`, not yet in the book of ranges.
 pub fn take(bytes: u64, alignment: u64) -> Result<u64> {
-    let arena = ARENA.get_or_try_init(reserve)?;
+    let arena = &ARENA.get_or_try_init(reserve)?.free;
     let wanted = bytes.checked_next_multiple_of(ALIGNMENT).ok_or(CUDA_ERROR_OUT_OF_MEMORY)? + GAP;
     lock(arena).take(wanted, alignment.max(ALIGNMENT)).ok_or(CUDA_ERROR_OUT_OF_MEMORY)
 }
@@ -38,21 +39,41 @@ pub fn give_back(start: u64, bytes: u64) {
             pages::discard(first, end - first);
         }
         if let Some(arena) = ARENA.get() {
-            lock(arena).give_back(start, whole);
+            lock(&arena.free).give_back(start, whole);
         }
     });
 }
 
-static ARENA: OnceCell<Mutex<Free>> = OnceCell::new();
+static ARENA: OnceCell<Arena> = OnceCell::new();
 
-fn reserve() -> Result<Mutex<Free>> {
+struct Arena {
+    start: u64,
+    /// What lies behind it, if other processes can be let in.
+    file: Option<File>,
+    free: Mutex<Free>,
+}
+
+/// The file that an address of the arena is in, and where.
+pub fn file_of(address: u64) -> Option<(&'static File, u64)> {
+    let arena = ARENA.get()?;
+    Some((arena.file.as_ref()?, address.checked_sub(arena.start)?))
+}
+
+fn reserve() -> Result<Arena> {
     let memory_bytes: u64 = machine()?.devices.iter().map(|device| device.memory_bytes).sum();
     let memory_bytes = memory_bytes.next_multiple_of(pages::PAGE_BYTES);
     // Less room where the process may not have that much address space.
     let tries = [ROOM, 2, 1].map(|room| memory_bytes.saturating_mul(room));
-    let found = tries.iter().find_map(|bytes| Some((pages::reserve(*bytes, 0, true).ok()?, *bytes)));
-    let (start, bytes) = found.ok_or(CUDA_ERROR_OUT_OF_MEMORY)?;
-    Ok(Mutex::new(Free { pieces: BTreeMap::from([(start, bytes)]) }))
+    // A worker's memory is shown to others by its server, as physical memory; a program's own, by this driver.
+    let shared = |bytes: u64| {
+        let file = pages::shareable(bytes).ok().filter(|_| settings::meter().is_none())?;
+        Some((pages::reserve_shared(&file, bytes).ok()?, bytes, Some(file)))
+    };
+    let own = |bytes| Some((pages::reserve(bytes, 0, true).ok()?, bytes, None));
+    let found = tries.into_iter().filter(|bytes| pages::file_may_hold(*bytes)).find_map(shared);
+    let (start, bytes, file) =
+        found.or_else(|| tries.into_iter().find_map(own)).ok_or(CUDA_ERROR_OUT_OF_MEMORY)?;
+    Ok(Arena { start, file, free: Mutex::new(Free { pieces: BTreeMap::from([(start, bytes)]) }) })
 }
 
 /// Free pieces by address; no two touch.

@@ -126,6 +126,7 @@ impl Context {
         event::forget_context(self.handle);
         module::forget_context(self.handle);
         memory::forget_context(self.handle);
+        crate::driver::ipc::forget_context(self.handle);
         farwarp_graphs::context_gone(self.handle);
         context_gone(std::ptr::without_provenance_mut(self.handle as usize));
     }

@@ -144,6 +144,7 @@ fn give_back(range: &Range) {
         Kind::Host { .. } => {
             ranges::bury(move || pages::release(start, bytes.next_multiple_of(pages::PAGE_BYTES)));
         }
+        Kind::Opened { pages, pages_bytes } => ranges::bury(move || pages::release(pages, pages_bytes)),
         Kind::Registered { .. } | Kind::Mapped { .. } | Kind::Pooled { .. } => {}
     }
 }

@@ -40,10 +40,35 @@ pub fn release(start: u64, bytes: u64) {
     unsafe { libc::munmap(at(start), bytes as usize) };
 }
 
+/// A usable reservation whose memory is a file's, so that other processes can show it too.
+pub fn reserve_shared(file: &File, bytes: u64) -> Result<u64> {
+    let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_NORESERVE);
+    let hint = ptr::without_provenance_mut(FIRST_CHOICE as usize);
+    // SAFETY: as in `reserve`.
+    let at = unsafe { libc::mmap(hint, bytes as usize, access, flags, file.as_raw_fd(), 0) };
+    if at == libc::MAP_FAILED { Err(CUDA_ERROR_OUT_OF_MEMORY) } else { Ok(at.expose_provenance() as u64) }
+}
+
+/// Pages of a file of another process's, wherever there is room.
+pub fn show_anywhere(file: &File, offset: u64, bytes: u64) -> Result<u64> {
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    let offset = offset as libc::off_t;
+    // SAFETY: without MAP_FIXED the kernel picks pages that nothing else uses.
+    let at = unsafe {
+        libc::mmap(ptr::null_mut(), bytes as usize, access, libc::MAP_SHARED, file.as_raw_fd(), offset)
+    };
+    if at == libc::MAP_FAILED { Err(CUDA_ERROR_MAP_FAILED) } else { Ok(at.expose_provenance() as u64) }
+}
+
 /// Gives the memory behind pages of a usable reservation back to the host; they read as zeros from now on.
 pub fn discard(start: u64, bytes: u64) {
     // SAFETY: the caller owns these pages, and nothing runs that could still touch them (see `ranges::bury`).
-    unsafe { libc::madvise(at(start), bytes as usize, libc::MADV_DONTNEED) };
+    unsafe {
+        // Pages of a file are taken out of it; those of none are not known to that word.
+        if libc::madvise(at(start), bytes as usize, libc::MADV_REMOVE) != 0 {
+            libc::madvise(at(start), bytes as usize, libc::MADV_DONTNEED);
+        }
+    };
 }
 
 /// Memory that can appear at several addresses and in several processes.
@@ -95,6 +120,14 @@ pub fn exist(start: u64, bytes: u64) -> bool {
     };
     // SAFETY: msync only looks whether the pages are mapped; MS_ASYNC starts nothing.
     unsafe { libc::msync(at(first), (end - first) as usize, libc::MS_ASYNC) == 0 }
+}
+
+/// Whether a file may be so long: one that is longer would end the process.
+pub fn file_may_hold(bytes: u64) -> bool {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the struct is written.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) } == 0;
+    known && limit.rlim_cur >= bytes
 }
 
 /// The host's whole memory.

@@ -39,6 +39,8 @@ pub enum Kind {
     Device,
     /// Allocated by a graph, which frees it.
     OfGraph,
+    /// `cuIpcOpenMemHandle`: another process's, in pages of its file that begin there.
+    Opened { pages: u64, pages_bytes: u64 },
     /// A variable of a module.
     Variable { managed: bool },
     /// `cuMemAllocManaged`.
@@ -81,7 +83,7 @@ impl Range {
     /// What a kernel or copy of `viewer` may do here.
     fn access(&self, viewer: &Viewer) -> Option<Access> {
         match &self.kind {
-            Kind::Device | Kind::OfGraph | Kind::Variable { managed: false } => {
+            Kind::Device | Kind::OfGraph | Kind::Opened { .. } | Kind::Variable { managed: false } => {
                 let near = self.device == viewer.device || lock(&viewer.peers).contains(&self.device);
                 near.then_some(Access::ReadWrite)
             }
@@ -92,7 +94,7 @@ impl Range {
     /// The same for a device, without the rights between contexts.
     pub fn access_of(&self, device: i32) -> Option<Access> {
         match &self.kind {
-            Kind::Device | Kind::OfGraph | Kind::Variable { managed: false } => {
+            Kind::Device | Kind::OfGraph | Kind::Opened { .. } | Kind::Variable { managed: false } => {
                 (self.device == device).then_some(Access::ReadWrite)
             }
             Kind::Mapped { access, .. } => lock(access).get(&device).copied(),

@@ -29,13 +29,15 @@ pub struct Physical {
     /// Whether it may be shared by file descriptor, as its maker said.
     pub shareable: bool,
     file: File,
+    /// On the device's account; what another process has made is on that one's.
+    charged_bytes: u64,
     /// How often `cuMemRelease` must be called.
     names: Mutex<u32>,
 }
 
 impl Drop for Physical {
     fn drop(&mut self) {
-        self.device.refund(self.bytes);
+        self.device.refund(self.charged_bytes);
     }
 }
 
@@ -43,7 +45,9 @@ pub fn create(bytes: u64, device: &'static Device, shareable: bool) -> Result<Ar
     if bytes == 0 || !bytes.is_multiple_of(GRANULARITY_BYTES) {
         return Err(CUDA_ERROR_INVALID_VALUE);
     }
-    adopt(bytes, device, shareable, || pages::shareable(bytes))
+    pool::charge(device, bytes)?;
+    let file = pages::shareable(bytes).inspect_err(|_| device.refund(bytes))?;
+    Ok(adopt(bytes, device, shareable, file, bytes))
 }
 
 /// Memory of another process, or of this one, by the descriptor that [`export`] made.
@@ -53,18 +57,18 @@ pub fn import(descriptor: i32, device: &'static Device) -> Result<Arc<Physical>>
     if bytes == 0 || !bytes.is_multiple_of(GRANULARITY_BYTES) {
         return Err(CUDA_ERROR_INVALID_VALUE);
     }
-    adopt(bytes, device, true, || Ok(file))
+    Ok(adopt(bytes, device, true, file, 0))
 }
 
 fn adopt(
     bytes: u64,
     device: &'static Device,
     shareable: bool,
-    file: impl FnOnce() -> Result<File>,
-) -> Result<Arc<Physical>> {
-    pool::charge(device, bytes)?;
-    let file = file().inspect_err(|_| device.refund(bytes))?;
-    Ok(PHYSICAL.add(|handle| Physical { handle, bytes, device, shareable, file, names: Mutex::new(1) }))
+    file: File,
+    charged_bytes: u64,
+) -> Arc<Physical> {
+    let names = Mutex::new(1);
+    PHYSICAL.add(|handle| Physical { handle, bytes, device, shareable, file, charged_bytes, names })
 }
 
 /// A descriptor for the same memory, which the program then owns.
