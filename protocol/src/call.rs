@@ -5,6 +5,7 @@
 
 use crate::boxes::{Block, Shape};
 use crate::codec::{Decode, Encode};
+use crate::error::Code;
 use crate::graph::Change;
 use crate::handle::Id;
 use crate::table;
@@ -119,7 +120,7 @@ ops! {
     NOTICE_PIECE;
     /// Notice: everything before the fence of this number, and of those before it, is done.
     NOTICE_FENCE;
-    /// Notice: it is the turn of a program's function in its stream. The body is its token.
+    /// Notice: [`HostCallDue`].
     NOTICE_HOST_CALL;
 }
 
@@ -420,6 +421,16 @@ pub struct Allocate {
 pub struct HostCall {
     pub stream: u64,
     pub token: u64,
+}
+
+/// It is the turn of a program's function in its stream, or will never be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct HostCallDue {
+    pub token: u64,
+    /// How the stream stands: not 0 behind an error that ended its context.
+    pub code: Code,
+    /// The driver did not take it, and its call has failed with the code.
+    pub refused: bool,
 }
 
 /// Attributes of streams that cross, all of them plain values: access policy window, synchronization policy, priority, and the

@@ -3,8 +3,8 @@
 //! Sans-IO: the clock comes in, and whoever drives the connection moves the bytes by [`Half`]. Not for what a call means.
 
 use crate::call::{
-    CONTEXT_GONE, CONTEXT_NEW, NOTICE_FAILED, NOTICE_FATAL, NOTICE_FENCE, NOTICE_HOST_CALL, NOTICE_PIECE,
-    THREAD_GONE,
+    CONTEXT_GONE, CONTEXT_NEW, HostCallDue, NOTICE_FAILED, NOTICE_FATAL, NOTICE_FENCE, NOTICE_HOST_CALL,
+    NOTICE_PIECE, THREAD_GONE,
 };
 use crate::codec;
 use crate::error::{CUDA_ERROR_LAUNCH_FAILED, CUDA_ERROR_UNKNOWN, Code, Lasting, lasting};
@@ -84,7 +84,7 @@ pub struct Client {
     dead: Option<Code>,
     /// Contexts that met an error which only their destruction ends.
     dead_contexts: HashMap<Id, Code>,
-    host_calls: VecDeque<u64>,
+    host_calls: VecDeque<HostCallDue>,
     fence_passed: u64,
     /// Asked calls that nobody waits for, with their contexts, and what came of them.
     landing: HashMap<u64, Id>,
@@ -284,8 +284,8 @@ impl Client {
         self.fence_passed
     }
 
-    /// A function of the program whose turn it is.
-    pub fn next_host_call(&mut self) -> Option<u64> {
+    /// A function of the program whose turn it is, or never will be.
+    pub fn next_host_call(&mut self) -> Option<HostCallDue> {
         self.host_calls.pop_front()
     }
 
@@ -334,11 +334,11 @@ impl Client {
                     }
                 }
                 (RecordKind::Notice, NOTICE_HOST_CALL) => {
-                    let token = notice(body)?;
+                    let due = notice(body)?;
                     if self.host_calls.len() >= HOST_CALLS_MAX {
                         return Err(Breach::HostCalls);
                     }
-                    self.host_calls.push_back(token);
+                    self.host_calls.push_back(due);
                 }
                 _ => {}
             }

@@ -11,7 +11,7 @@ enum { ROW_LIMIT_MS = 5000, OPERATIONS_LIMIT = 256 };
 
 static const char *const kinds[] = {
     "store to address 16", "store far away", "store to an odd address", "store to freed memory", "load from address 16",
-    "shared memory out of bounds", "trap",
+    "shared memory out of bounds", "trap", "assertion",
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -36,7 +36,7 @@ static CUresult fail(unsigned kind) {
     CUfunction function = NULL;
     CUdeviceptr address = 16, freed = 0;
     void *parameters[] = {&address};
-    const char *kernel = kind == 4 ? "load_at" : kind == 5 ? "shared_out_of_bounds" : kind == 6 ? "trap_now" : "store_at";
+    const char *kernel = kind == 4 ? "load_at" : kind == 5 ? "shared_out_of_bounds" : kind == 6 ? "trap_now" : kind == 7 ? "assert_now" : "store_at";
     CUresult code = CALL(cuModuleLoadData, &module, faults_ptx);
     if (code == 0) code = CALL(cuModuleGetFunction, &function, module, kernel);
     if (code) return code;

@@ -353,6 +353,23 @@ pub fn page_bytes() -> u64 {
     unsafe { libc::sysconf(libc::_SC_PAGESIZE) as u64 }
 }
 
+/// Whether the process has all of this memory, of whatever kind.
+pub fn is_mapped(range: Range) -> bool {
+    const PAGES_AT_A_TIME: u64 = 4096;
+    let (page, mut seen) = (page_bytes(), [0u8; PAGES_AT_A_TIME as usize]);
+    let Some(end) = range.address.checked_add(range.bytes) else { return false };
+    let mut at = range.address / page * page;
+    while at < end {
+        let bytes = (end - at).min(page * PAGES_AT_A_TIME);
+        // SAFETY: looks at no memory but `seen`, which has a byte for each page.
+        if unsafe { libc::mincore(at as *mut libc::c_void, bytes as usize, seen.as_mut_ptr()) } != 0 {
+            return false;
+        }
+        at += bytes;
+    }
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

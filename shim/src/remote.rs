@@ -14,7 +14,7 @@ use crate::landing::Landing;
 use crate::stats::Traffic;
 use crate::wait;
 use farwarp_link::{DialError, Dialled, Link, LinkStats};
-use farwarp_protocol::call::{GOODBYE, Range, THREAD_GONE};
+use farwarp_protocol::call::{GOODBYE, HostCallDue, Range, THREAD_GONE};
 pub use farwarp_protocol::client::Answer;
 use farwarp_protocol::client::{Client, NotPut};
 use farwarp_protocol::error::{CUDA_ERROR_DEINITIALIZED, Code};
@@ -41,8 +41,8 @@ const NOBODY_LISTENS_MAX: Duration = Duration::from_secs(2);
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Tries for so long to bring a lost connection back, with a higher epoch each time.
 pub type Redial = Box<dyn FnMut(Duration) -> Result<Dialled, DialError> + Send>;
-/// Runs the function of the program that a token stands for.
-pub type HostCalls = fn(token: u64);
+/// Runs a function of the program, or forgets it.
+pub type HostCalls = fn(HostCallDue);
 
 pub struct Remote {
     front: Front,
@@ -323,9 +323,9 @@ impl Remote {
                 self.front.attention.wake(Who::Nobody);
             }
             self.drive(&mut core);
-            if let Some(token) = core.client.next_host_call() {
+            if let Some(due) = core.client.next_host_call() {
                 drop(core);
-                run_host_call(token);
+                run_host_call(due);
                 continue;
             }
             if core.sleepers > 0 {

@@ -19,7 +19,9 @@ use farwarp_protocol::call::{
     LaterBytes, Range, SYNCHRONIZE_STREAM, TO_DEVICE_LATER, ToDeviceLater,
 };
 use farwarp_protocol::codec::encode;
-use farwarp_protocol::error::{CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_NOT_SUPPORTED, CUDA_ERROR_UNKNOWN, Code};
+use farwarp_protocol::error::{
+    CUDA_ERROR_INVALID_CONTEXT, CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_NOT_SUPPORTED, CUDA_ERROR_UNKNOWN, Code,
+};
 use farwarp_protocol::handle::Id;
 use farwarp_protocol::limits::{DTOH_PIECES_IN_FLIGHT, LATER_BYTES_MAX, PIECE_BYTES};
 use std::borrow::Cow;
@@ -73,6 +75,9 @@ impl Transfer {
     pub fn between(contexts: [u64; 2], copy: BoxCopy, stream: u64, pace: Pace) -> Result<Transfer, Code> {
         let transfer = Transfer::new(copy, stream, pace)?;
         for context in contexts {
+            if context == 0 {
+                return Err(CUDA_ERROR_INVALID_CONTEXT);
+            }
             transfer.shim.contexts().active(Id(context))?;
         }
         Ok(Transfer { contexts: Some(contexts.map(Id)), ..transfer })

@@ -1,6 +1,7 @@
 // Kernels that fail, and what every later call returns.
 //
 //   faults out_of_bounds | trap          an error of the kind after which the process must end
+//   faults callbacks                     who stands in the stream behind it hears of it, or is not called
 //   faults refused                       a launch that only the server can refuse: said once, by a later call, and forgotten
 //   faults gone FILE                     the server's process is killed under it, after FILE exists
 #include "kernels.h"
@@ -37,6 +38,39 @@ static void everything_returns(CUresult code) {
     expect("cuMemFree", code, cuMemFree(memory));
 }
 
+static CUresult heard[2] = {CUDA_ERROR_UNKNOWN, CUDA_ERROR_UNKNOWN};
+static int called;
+static void hear(CUstream of, CUresult status, void *where) {
+    heard[(intptr_t)where] = of == stream ? status : CUDA_ERROR_INVALID_HANDLE;
+}
+static void be_called(void *nothing) {
+    (void)nothing;
+    called++;
+}
+
+static void callbacks(CUfunction poke) {
+    uint64_t nowhere = 0x10;
+    void *parameters[] = {&nowhere};
+    CHECK(cuStreamAddCallback(stream, hear, (void *)0, 0));
+    CHECK(cuLaunchHostFunc(stream, be_called, NULL));
+    CHECK(cuStreamSynchronize(stream));
+    // All of it is called before anybody can know of the fault: the stream stands still until then.
+    CUdeviceptr gate = words(1);
+    CHECK(cuMemsetD32(gate, 0, 1));
+    CHECK(cuStreamWaitValue32(stream, gate, 1, CU_STREAM_WAIT_VALUE_EQ));
+    CHECK(cuLaunchKernel(poke, 1, 1, 1, 1, 1, 1, 0, stream, parameters, NULL));
+    CHECK(cuStreamAddCallback(stream, hear, (void *)1, 0));
+    CHECK(cuLaunchHostFunc(stream, be_called, NULL));
+    CUstream other;
+    CHECK(cuStreamCreate(&other, CU_STREAM_NON_BLOCKING));
+    CHECK(cuStreamWriteValue32(other, gate, 1, 0));
+    expect("the synchronise after it", CUDA_ERROR_ILLEGAL_ADDRESS, cuStreamSynchronize(stream));
+    for (int i = 0; i < 5000 && heard[1] == CUDA_ERROR_UNKNOWN; i++) usleep(1000);
+    expect("what a callback hears before the fault", CUDA_SUCCESS, heard[0]);
+    expect("and behind it", CUDA_ERROR_ILLEGAL_ADDRESS, heard[1]);
+    hold("a function of the host is not called behind it", called == 1);
+}
+
 static void wait_for(const char *file) {
     while (access(file, F_OK)) usleep(1000);
 }
@@ -60,6 +94,8 @@ int main(int count, char **arguments) {
         CHECK(cuLaunchKernel(trap, 1, 1, 1, 1, 1, 1, 0, stream, NULL, NULL));
         expect("the synchronise after it", CUDA_ERROR_LAUNCH_FAILED, cuStreamSynchronize(stream));
         everything_returns(CUDA_ERROR_LAUNCH_FAILED);
+    } else if (!strcmp(kind, "callbacks")) {
+        callbacks(poke);
     } else if (!strcmp(kind, "refused")) {
         uint32_t value = 2, n = 64;
         void *parameters[] = {&memory, &value, &n};

@@ -1,7 +1,7 @@
 //! Faults that were mended, each with the least that shows it; what they have in common is under simulation in `farwarp-link`.
 
 use super::*;
-use crate::call::op;
+use crate::call::{HostCallDue, op};
 use crate::error::{CUDA_ERROR_ASSERT, CUDA_ERROR_INVALID_VALUE};
 use crate::limits::HEADER_BYTES;
 use crate::worker::{Asker, WhenFull, Worker};
@@ -169,7 +169,8 @@ fn a_server_cannot_turn_a_call_into_a_success_that_never_was() {
 
 #[test]
 fn a_server_cannot_fill_the_client_with_notices() {
-    let host_call = |n: u64| (Header { op: NOTICE_HOST_CALL, ..call(0, 0) }, codec::encode(&n));
+    let due = |token| HostCallDue { token, code: 0, refused: false };
+    let host_call = |n: u64| (Header { op: NOTICE_HOST_CALL, ..call(0, 0) }, codec::encode(&due(n)));
     let lost = |n: u64| {
         (Header { op: NOTICE_FATAL, code: CUDA_ERROR_ASSERT, ..call(0, 0) }, codec::encode(&Id(n + 1)))
     };

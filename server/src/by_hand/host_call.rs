@@ -5,7 +5,7 @@
 use crate::driver::Driver;
 use crate::executor::{Call, Executor, Reply};
 use crate::refusal::Refusal;
-use farwarp_protocol::call::{HostCall, NOTICE_HOST_CALL};
+use farwarp_protocol::call::{HostCall, HostCallDue, NOTICE_HOST_CALL};
 use farwarp_protocol::codec::{decode, encode};
 use farwarp_protocol::error::{CUDA_ERROR_OUT_OF_MEMORY, Code};
 use farwarp_protocol::handle::Id;
@@ -105,13 +105,22 @@ pub fn host_call(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal>
     Ok(latch(executor, call, stream, token)?.into())
 }
 
-/// Stops a stream until the token's latch is opened, and tells the client when the stream has come there. The context is current.
+/// Stops a stream until the token's latch is opened, and tells the client when the stream has come there, or that it never will.
+/// The context is current.
 pub fn latch(
     executor: &mut Executor,
     call: &Call,
     stream: u64,
     token: u64,
 ) -> Result<Result<(), Code>, Refusal> {
+    let outcome = stop(executor, call, stream, token)?;
+    if let Err(code) = outcome {
+        executor.outlet.notice(NOTICE_HOST_CALL, &encode(&HostCallDue { token, code, refused: true }));
+    }
+    Ok(outcome)
+}
+
+fn stop(executor: &mut Executor, call: &Call, stream: u64, token: u64) -> Result<Result<(), Code>, Refusal> {
     let context = call.asker.context;
     let driver = executor.driver;
     let reached = match executor.mark(stream) {
@@ -127,9 +136,9 @@ pub fn latch(
         executor.after(context, vec![reached], Box::new(drop))?;
     } else {
         let (outlet, lines) = (executor.outlet.clone(), executor.lines.clone());
-        let then = move |_| {
+        let then = move |code| {
             lines.settle();
-            outlet.notice(NOTICE_HOST_CALL, &encode(&token));
+            outlet.notice(NOTICE_HOST_CALL, &encode(&HostCallDue { token, code, refused: false }));
         };
         executor.in_line(context, stream, reached, false, Box::new(then))?;
     }

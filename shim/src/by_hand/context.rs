@@ -54,6 +54,8 @@ pub unsafe fn cuDevicePrimaryCtxRelease(device: i32) -> Result<(), Code> {
 
 pub unsafe fn cuDevicePrimaryCtxReset_v2(device: i32) -> Result<(), Code> {
     let shim = shim()?;
+    // After a fault that ended the process there is nothing to go back to.
+    shim.remote.pending_error(Id(0)).map_or(Ok(()), Err)?;
     let mut contexts = shim.contexts();
     let primary = contexts.primary(device)?;
     // Whoever has retained it: the next retain makes a new one.

@@ -19,10 +19,14 @@ use farwarp_protocol::handle::Id;
 /// Blocking sync, disabled timing, interprocess.
 const FLAGS_KNOWN: u32 = 0b111;
 const INTERPROCESS: u32 = 0b100;
+const DISABLE_TIMING: u32 = 0b10;
 
 pub unsafe fn cuEventCreate(event: *mut u64, flags: u32) -> Result<(), Code> {
     let (shim, context) = in_context_hearing()?;
     if event.is_null() || flags & !FLAGS_KNOWN != 0 {
+        return Err(CUDA_ERROR_INVALID_VALUE);
+    }
+    if flags & INTERPROCESS != 0 && flags & DISABLE_TIMING == 0 {
         return Err(CUDA_ERROR_INVALID_VALUE);
     }
     if flags & INTERPROCESS != 0 {

@@ -10,9 +10,9 @@ use crate::call::in_context_hearing;
 use crate::state::{Shim, shim, start_thread};
 use crate::threads;
 use crate::transfer::Deferred;
-use farwarp_protocol::call::{HOST_CALL, HOST_CALL_DONE, HostCall, Range};
+use farwarp_protocol::call::{HOST_CALL, HOST_CALL_DONE, HostCall, HostCallDue, Range};
 use farwarp_protocol::codec::encode;
-use farwarp_protocol::error::{CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_OUT_OF_MEMORY, CUDA_SUCCESS, Code};
+use farwarp_protocol::error::{CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_OUT_OF_MEMORY, Code};
 use farwarp_protocol::limits::HOST_CALLS_MAX;
 use std::collections::{HashMap, VecDeque};
 use std::ffi::c_void;
@@ -153,7 +153,7 @@ fn take(token: u64) -> Option<Queued> {
 
 /// Threads that run the program's functions, started when all others are busy: one that never returns stalls its stream only.
 struct Crew {
-    waiting: VecDeque<(u64, Queued)>,
+    waiting: VecDeque<(HostCallDue, Queued)>,
     idle: usize,
     threads: usize,
 }
@@ -164,23 +164,26 @@ const THREADS_MAX: usize = 64;
 static CREW: Mutex<Crew> = Mutex::new(Crew { waiting: VecDeque::new(), idle: 0, threads: 0 });
 static WORK: Condvar = Condvar::new();
 
-/// It is the turn of the function that `token` stands for; a token that is not ours runs nothing. What is ours returns soon.
-pub fn run(token: u64) {
+/// It is the turn of a function of ours; a token that is not ours runs nothing. What is ours returns soon.
+pub fn run(due: HostCallDue) {
     let Ok(shim) = shim() else { return };
     let sending = SENDING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let Some(Queued { function, data }) = take(token) else { return };
+    let Some(Queued { function, data }) = take(due.token) else { return };
     let queued = match function {
-        Function::Copy(copy) => return copy.send(shim, token),
+        Function::Copy(copy) if !due.refused => return copy.send(shim, due.token),
+        Function::Copy(_) => return,
         Function::Ours(function) => {
             drop(sending);
             function();
-            return done(token);
+            return done(due);
         }
+        // The call that brought it has failed.
+        Function::Plain(_) | Function::WithStatus(..) if due.refused => return done(due),
         function => Queued { function, data },
     };
     drop(sending);
     let mut crew = CREW.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    crew.waiting.push_back((token, queued));
+    crew.waiting.push_back((due, queued));
     if crew.waiting.len() > crew.idle && crew.threads < THREADS_MAX {
         crew.threads += 1;
         start_thread(labour);
@@ -191,7 +194,7 @@ pub fn run(token: u64) {
 fn labour() {
     loop {
         let mut crew = CREW.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let (token, queued) = loop {
+        let (due, queued) = loop {
             if let Some(work) = crew.waiting.pop_front() {
                 break work;
             }
@@ -200,26 +203,29 @@ fn labour() {
             crew.idle -= 1;
         };
         drop(crew);
-        threads::within_host_function(|| call(queued));
-        done(token);
+        threads::within_host_function(|| call(queued, due.code));
+        done(due);
     }
 }
 
-fn call(queued: Queued) {
+/// Behind an error that ended the context a callback hears of it, and a function is not called.
+fn call(queued: Queued, code: Code) {
     // SAFETY: the program gave function and data for exactly this call, which happens once.
     unsafe {
         match queued.function {
-            Function::Plain(function) => function(queued.data),
-            Function::WithStatus(function, stream) => function(stream, CUDA_SUCCESS as u32, queued.data),
+            Function::Plain(function) if code == 0 => function(queued.data),
+            Function::WithStatus(function, stream) => function(stream, code as u32, queued.data),
             Function::Ours(function) => function(),
-            Function::Copy(_) => {}
+            Function::Plain(_) | Function::Copy(_) => {}
         }
     }
 }
 
-fn done(token: u64) {
-    if let Ok(shim) = shim() {
-        let _ = shim.remote.tell(HOST_CALL_DONE, &[&encode(&token)]);
+fn done(due: HostCallDue) {
+    if !due.refused
+        && let Ok(shim) = shim()
+    {
+        let _ = shim.remote.tell(HOST_CALL_DONE, &[&encode(&due.token)]);
     }
     UNFINISHED.fetch_sub(1, Ordering::AcqRel);
 }

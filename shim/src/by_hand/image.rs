@@ -7,7 +7,9 @@
 use crate::state::Shim;
 use farwarp_protocol::call::{IMAGE_PIECE, ImagePiece};
 use farwarp_protocol::codec::encode;
-use farwarp_protocol::error::{CUDA_ERROR_INVALID_IMAGE, CUDA_ERROR_INVALID_VALUE, Code};
+use farwarp_protocol::error::{
+    CUDA_ERROR_INVALID_IMAGE, CUDA_ERROR_INVALID_PTX, CUDA_ERROR_INVALID_VALUE, Code,
+};
 use farwarp_protocol::image::{ELF_MAGIC, FATBIN_MAGIC, WRAPPER_MAGIC, check_whole};
 use farwarp_protocol::limits::{IMAGE_BYTES_MAX, PIECE_BYTES};
 use std::ffi::c_void;
@@ -39,11 +41,7 @@ pub unsafe fn find<'a>(image: *const c_void) -> Result<Image<'a>, Code> {
             Some(ELF_MAGIC) => bytes(base, elf_bytes(base)?).map(Image::Plain),
             _ => {
                 let text = libc::strnlen(base.cast(), IMAGE_BYTES_MAX);
-                if text == 0 {
-                    Err(CUDA_ERROR_INVALID_IMAGE)
-                } else {
-                    bytes(base, text + 1).map(Image::Plain)
-                }
+                if text == 0 { Err(CUDA_ERROR_INVALID_PTX) } else { bytes(base, text + 1).map(Image::Plain) }
             }
         }
     }

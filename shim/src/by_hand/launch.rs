@@ -30,6 +30,8 @@ const ATTRIBUTES_CROSSING: &[u32] = &[2, 4, 5, 6, 8, 10, 14, 11];
 /// Attributes that only advise, about things which the server's caller cannot reach.
 const ATTRIBUTES_IGNORED: &[u32] = &[0, 1];
 const ATTRIBUTE_COOPERATIVE: u32 = 2;
+/// The last that CUDA 13.5 knows.
+const ATTRIBUTE_LAST: u32 = 18;
 /// Attributes of one launch: more than there are kinds is no list of attributes.
 const ATTRIBUTES_MAX: u32 = 32;
 
@@ -179,6 +181,8 @@ unsafe fn attributes(list: *const Attribute, count: u32) -> Result<Vec<(u32, [u8
         let attribute = unsafe { list.add(index).read_unaligned() };
         if ATTRIBUTES_CROSSING.contains(&attribute.id) {
             crossing.push((attribute.id, attribute.value));
+        } else if attribute.id > ATTRIBUTE_LAST {
+            return Err(CUDA_ERROR_INVALID_VALUE);
         } else if !ATTRIBUTES_IGNORED.contains(&attribute.id) {
             crate::state::note(&format!("launch attribute {} is not built yet", attribute.id));
             return Err(CUDA_ERROR_NOT_SUPPORTED);

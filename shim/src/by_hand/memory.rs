@@ -7,7 +7,7 @@
 
 use crate::call::in_context_hearing;
 use crate::here::give;
-use crate::memory::{MemoryKind, map_host, page_bytes, unmap_host};
+use crate::memory::{MemoryKind, is_mapped, map_host, page_bytes, unmap_host};
 use crate::state::Shim;
 use farwarp_protocol::call::{ALLOCATE, Allocate, FENCE, FREE, Range, SYNCHRONIZE_CONTEXT, op};
 use farwarp_protocol::codec::encode;
@@ -253,6 +253,9 @@ pub unsafe fn cuMemHostRegister_v2(address: *mut c_void, bytes: usize, flags: u3
     }
     let device = shim.contexts().get(context)?.device;
     let range = Range { address: address as u64, bytes: bytes as u64 };
+    if !is_mapped(range) {
+        return Err(CUDA_ERROR_INVALID_VALUE);
+    }
     let mut memory = shim.memory();
     let taken =
         memory.iter().any(|other| other.range.address < range.end() && range.address < other.range.end());
@@ -268,6 +271,9 @@ pub unsafe fn cuMemHostRegister(address: *mut c_void, bytes: usize, flags: u32) 
 
 pub unsafe fn cuMemHostUnregister(address: *mut c_void) -> Result<(), Code> {
     let (shim, _) = in_context_hearing()?;
+    if address.is_null() {
+        return Err(CUDA_ERROR_INVALID_VALUE);
+    }
     let is_registered = |kind| matches!(kind, MemoryKind::Host { registered: true, .. });
     finish_copies(shim, address as u64);
     let removed = shim.memory().remove(address as u64, is_registered);

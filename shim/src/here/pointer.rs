@@ -33,6 +33,8 @@ mod attribute {
     pub const MAPPING_SIZE: u32 = 18;
     pub const MAPPING_BASE_ADDR: u32 = 19;
     pub const MEMORY_BLOCK_ID: u32 = 20;
+    /// The first that CUDA 13.5 does not know.
+    pub const FIRST_UNKNOWN: u32 = 23;
 }
 
 const MEMORY_TYPE_HOST: u32 = 1;
@@ -74,13 +76,19 @@ pub unsafe fn cuPointerGetAttributes(
     address: u64,
 ) -> Result<(), Code> {
     let shim = shim()?;
-    if which.is_null() || data.is_null() || count == 0 {
+    if count == 0 {
+        return Ok(());
+    }
+    if which.is_null() || data.is_null() {
         return Err(CUDA_ERROR_INVALID_VALUE);
     }
     let memory = shim.memory();
     let allocation = memory.find(address);
     for index in 0..count as usize {
         let (which, to) = unsafe { (which.add(index).read(), data.add(index).read()) };
+        if which == 0 || which >= attribute::FIRST_UNKNOWN {
+            return Err(CUDA_ERROR_INVALID_VALUE);
+        }
         let value = match allocation {
             Some(allocation) => value_of(allocation, which, address).unwrap_or_else(|_| nothing(which)),
             None => nothing(which),
@@ -116,6 +124,7 @@ fn value_of(allocation: &Allocation, which: u32, address: u64) -> Result<Value, 
             MemoryKind::Pooled { pool } => Value::Number(pool.0),
             _ => Value::Number(0),
         },
+        0 | FIRST_UNKNOWN.. => return Err(CUDA_ERROR_INVALID_VALUE),
         _ => return Err(CUDA_ERROR_NOT_SUPPORTED),
     })
 }

@@ -88,7 +88,7 @@ fn frames() -> Vec<Seed> {
         notice(2, NOTICE_FAILED, 1, &encode(&Id(0x101))),
         notice(3, NOTICE_FENCE, 0, &encode(&5u64)),
         ack.clone(),
-        notice(4, NOTICE_HOST_CALL, 0, &encode(&9u64)),
+        notice(4, NOTICE_HOST_CALL, 0, &encode(&HostCallDue { token: 9, code: 0, refused: false })),
         notice(5, NOTICE_PIECE, 0, &[&encode(&7u64)[..], b"bytes"].concat()),
         reply(6, 7, 0),
         notice(7, NOTICE_FATAL, 700, &encode(&Id(0x102))),

@@ -5,7 +5,7 @@ use std::fs;
 use farwarp_tests::{Product, Server, run};
 use serde_json::Value;
 
-use crate::{LIMIT, text, well, well_on_both_roads};
+use crate::{LIMIT, text, well, well_on_both_roads, well_with_devices};
 
 #[test]
 fn wrong_uses_return_the_drivers_codes_and_harm_nothing() {
@@ -20,6 +20,11 @@ fn what_the_drivers_linker_makes_of_ptx_runs() {
 #[test]
 fn launches_in_pieces_and_questions_of_occupancy_are_answered() {
     well_on_both_roads("prepared", &[]);
+}
+
+#[test]
+fn contexts_have_stacks_limits_children_and_primary_ones_on_every_device() {
+    well_with_devices(2, "contexts", &[]);
 }
 
 #[test]

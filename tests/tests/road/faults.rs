@@ -18,6 +18,11 @@ fn a_trap_is_the_error_of_every_later_call() {
 }
 
 #[test]
+fn stream_callbacks_behind_a_fault_hear_of_it_and_functions_of_the_host_are_not_called() {
+    well_on_both_roads("faults", &["callbacks"]);
+}
+
+#[test]
 fn whoever_looks_for_a_fault_is_shown_the_calls_that_led_to_it() {
     let server = Server::start();
     let program = Product::find().program("faults.driver");

@@ -3,7 +3,7 @@
 use crate::model::{Call, Model, Thread};
 use crate::random::Random;
 use crate::server::{WISH_BYTES, Wish};
-use farwarp_protocol::call::{CONTEXT_GONE, HOST_CALL, HOST_CALL_DONE, op};
+use farwarp_protocol::call::{CONTEXT_GONE, HOST_CALL, HOST_CALL_DONE, HostCallDue, op};
 use farwarp_protocol::client::{Client, NotPut};
 use farwarp_protocol::error::{
     CUDA_ERROR_ASSERT, CUDA_ERROR_ILLEGAL_ADDRESS, CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_OUT_OF_MEMORY, Code,
@@ -145,7 +145,7 @@ impl Program {
 
     /// What the helper does: functions whose turn it is run, and the server hears that they have.
     pub fn help(&mut self, client: &mut Client, model: &mut Model) {
-        while let Some(token) = client.next_host_call() {
+        while let Some(HostCallDue { token, .. }) = client.next_host_call() {
             assert_eq!(model.host_calls.pop_front(), Some(token), "a function out of turn");
             assert!(self.tokens.remove(&token), "function {token} has run already");
             self.done_host_calls += 1;

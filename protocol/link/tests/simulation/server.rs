@@ -6,7 +6,7 @@ use crate::model::{Call, Model, Said};
 use crate::random::{Random, mix};
 use crate::wire::End;
 use farwarp_link::{Link, carry};
-use farwarp_protocol::call::{CONTEXT_GONE, HOST_CALL, NOTICE_HOST_CALL, THREAD_GONE};
+use farwarp_protocol::call::{CONTEXT_GONE, HOST_CALL, HostCallDue, NOTICE_HOST_CALL, THREAD_GONE};
 use farwarp_protocol::codec::encode;
 use farwarp_protocol::error::{Code, Lasting, lasting};
 use farwarp_protocol::handle::Id;
@@ -241,7 +241,8 @@ fn say(worker: &mut Worker, model: &mut Model, words: Words, when_full: WhenFull
         }
         What::HostCall { token } => {
             let said = Said::HostCall { token: *token };
-            worker.notice(NOTICE_HOST_CALL, &encode(token), when_full).map(|()| said)
+            let due = HostCallDue { token: *token, code: 0, refused: false };
+            worker.notice(NOTICE_HOST_CALL, &encode(&due), when_full).map(|()| said)
         }
     };
     match said {

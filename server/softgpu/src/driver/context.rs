@@ -137,6 +137,11 @@ impl Context {
             return Err(CUDA_ERROR_CONTEXT_IS_DESTROYED);
         }
         machine::alive()?;
+        self.unhurt()
+    }
+
+    /// Whether no fault has ended it, destroyed or not.
+    pub fn unhurt(&self) -> Result {
         match self.fault.load(Ordering::Acquire) {
             CUDA_SUCCESS => Ok(()),
             fault => Err(fault),

@@ -204,7 +204,9 @@ impl Fill {
         if shape.is_empty() {
             return Ok(());
         }
-        if !self.to.is_multiple_of(self.width) || (self.height > 1 && self.pitch < shape.width) {
+        if !self.to.is_multiple_of(self.width)
+            || (self.height > 1 && (self.pitch < shape.width || !self.pitch.is_multiple_of(self.width)))
+        {
             return Err(CUDA_ERROR_INVALID_VALUE);
         }
         place.add(Vec::new(), self.action()?);

@@ -10,7 +10,7 @@ use crate::driver::context::{CONTEXTS, Context};
 use crate::driver::crew;
 use crate::driver::edge::Result;
 use crate::driver::handles::Handle;
-use crate::driver::machine::machine;
+use crate::driver::machine::{Machine, alive, machine};
 
 /// Programs push one or two; beyond this one forgets to pop.
 const DEPTH_LIMIT: usize = 64;
@@ -45,6 +45,15 @@ pub fn current_in_any_state() -> Result<Arc<Context>> {
         0 => Err(CUDA_ERROR_INVALID_CONTEXT),
         handle => CONTEXTS.get(handle).ok_or(CUDA_ERROR_CONTEXT_IS_DESTROYED),
     }
+}
+
+/// The machine, for calls that make, change or let go what need not belong to the current context: none of them does so after a fault
+/// that ended the process or that context.
+pub fn working() -> Result<&'static Machine> {
+    let machine = machine()?;
+    alive()?;
+    CONTEXTS.get(top()).map_or(Ok(()), |context| context.unhurt())?;
+    Ok(machine)
 }
 
 pub fn push(handle: Handle) -> Result {

@@ -193,6 +193,10 @@ fn parameters(request: &Request, function: &Function) -> Result<Vec<u8>> {
     }
     if request.extra != 0 {
         let buffer = extra_buffer(request.extra)?;
+        let ends = function.entry.params.iter().map(|parameter| parameter.offset + parameter.size);
+        if (buffer.len() as u64) < ends.max().map_or(0, u64::from) {
+            return Err(CUDA_ERROR_INVALID_VALUE);
+        }
         let kept = buffer.len().min(block.len());
         block[..kept].copy_from_slice(&buffer[..kept]);
         return Ok(block);

@@ -110,8 +110,9 @@ pub fn retain_at(address: u64) -> Result<Handle> {
 static RESERVED: Mutex<BTreeMap<u64, u64>> = Mutex::new(BTreeMap::new());
 
 pub fn reserve(bytes: u64, alignment: u64, wanted: u64) -> Result<u64> {
+    let aligned = alignment == 0 || alignment.is_power_of_two();
     let alignment = alignment.max(GRANULARITY_BYTES);
-    if bytes == 0 || !bytes.is_multiple_of(pages::PAGE_BYTES) || !alignment.is_power_of_two() {
+    if !aligned || bytes == 0 || !bytes.is_multiple_of(pages::PAGE_BYTES) {
         return Err(CUDA_ERROR_INVALID_VALUE);
     }
     // Room to cut an aligned piece out of.

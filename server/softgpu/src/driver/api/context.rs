@@ -9,7 +9,7 @@ use crate::driver::current::{self, current, current_in_any_state};
 use crate::driver::edge::{In, Out, Result, api};
 use crate::driver::event::Event;
 use crate::driver::job::{Action, Job};
-use crate::driver::machine::{device, machine};
+use crate::driver::machine::{alive, device, machine};
 use crate::driver::mirror::ContextParams;
 use crate::driver::ranges::lock;
 use crate::driver::{console, stream};
@@ -230,6 +230,7 @@ fn create(out: Out<u64>, flags: u32, dev: i32) -> Result {
 
 fn destroy(handle: u64) -> Result {
     machine()?;
+    alive()?;
     let context = context::find(handle)?;
     if context.device.primary.handle == handle {
         return Err(CUDA_ERROR_INVALID_CONTEXT);

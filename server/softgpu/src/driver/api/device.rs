@@ -69,16 +69,24 @@ api! {
 
     fn cuDeviceGetByPCIBusId(out: Out<i32>, id: Text) {
         let wanted = id.get()?.to_ascii_uppercase();
+        if !wanted.contains(':') {
+            return Err(CUDA_ERROR_INVALID_VALUE);
+        }
         let devices = machine()?.devices.iter();
         let mut found = devices.filter(|device| same_bus(&device.pci_text(), &wanted));
         out.put(found.next().ok_or(CUDA_ERROR_INVALID_DEVICE)?.ordinal)
     }
 
-    fn cuDeviceGetExecAffinitySupport(supported: Out<i32>, _kind: u32, dev: i32) {
+    fn cuDeviceGetExecAffinitySupport(supported: Out<i32>, kind: u32, dev: i32) {
         device(dev)?;
+        if kind != EXEC_AFFINITY_SM_COUNT {
+            return Err(CUDA_ERROR_INVALID_VALUE);
+        }
         supported.put(0)
     }
 }
+
+const EXEC_AFFINITY_SM_COUNT: u32 = 0;
 
 /// Programs leave out the domain, or the function.
 fn same_bus(ours: &str, wanted: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use farwarp_face::*;
 
-use crate::driver::current::current;
+use crate::driver::current::{current, working};
 use crate::driver::edge::{Out, Result, api};
 use crate::driver::event::{EVENTS, Event};
 use crate::driver::stream::resolve;
@@ -54,6 +54,7 @@ api! {
 /// Whoever waits for the mark goes on waiting.
 fn destroy(event: u64) -> Result {
     Event::find(event)?;
+    working()?;
     EVENTS.remove(event).map(drop).ok_or(CUDA_ERROR_INVALID_HANDLE)
 }
 

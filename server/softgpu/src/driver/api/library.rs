@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use farwarp_face::*;
 
-use crate::driver::current::{current, current_in_any_state};
+use crate::driver::current::{current, current_in_any_state, working};
 use crate::driver::edge::{Out, Result, Text, api};
 use crate::driver::function::Function;
 use crate::driver::image;
@@ -30,7 +30,7 @@ api! {
         if code == 0 {
             return Err(CUDA_ERROR_INVALID_VALUE);
         }
-        out.put(Library::load(image::read(code, machine()?.devices[0].capability)?).handle)
+        out.put(Library::load(image::read(code, working()?.devices[0].capability)?).handle)
     }
 
     fn cuLibraryLoadFromFile(
@@ -44,19 +44,19 @@ api! {
         _count: u32,
     ) {
         out.require()?;
-        let capability = machine()?.devices[0].capability;
+        let capability = working()?.devices[0].capability;
         out.put(Library::load(image::read_file(&path.get()?, capability)?).handle)
     }
 
     fn cuLibraryUnload(library: u64) {
-        machine()?;
+        working()?;
         Library::find(library)?.unload();
         Ok(())
     }
 
     fn cuLibraryGetKernel(out: Out<u64>, library: u64, name: Text) {
         out.require()?;
-        machine()?;
+        working()?;
         out.put(Library::find(library)?.kernel(&name.get()?)?.handle)
     }
 

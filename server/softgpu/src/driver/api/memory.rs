@@ -4,7 +4,6 @@ use farwarp_face::*;
 
 use crate::driver::current::current;
 use crate::driver::edge::{Out, Result, api};
-use crate::driver::machine::machine;
 use crate::driver::ranges::{self, Kind};
 use crate::driver::{arena, memory};
 
@@ -16,8 +15,9 @@ api! {
     }
 
     fn cuMemAlloc_v2(address: Out<u64>, bytes: usize) {
+        let context = current()?;
         address.require()?;
-        address.put(memory::allocate(&*current()?, bytes as u64, arena::ALIGNMENT, Kind::Device)?.start)
+        address.put(memory::allocate(&context, bytes as u64, arena::ALIGNMENT, Kind::Device)?.start)
     }
 
     fn cuMemAllocPitch_v2(address: Out<u64>, pitch: Out<usize>, width: usize, height: usize, element: u32) {
@@ -61,7 +61,7 @@ api! {
     }
 
     fn cuMemFreeHost(address: u64) {
-        machine()?;
+        current()?;
         if address == 0 { Ok(()) } else { memory::free_host(address) }
     }
 

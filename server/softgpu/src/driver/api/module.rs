@@ -2,7 +2,7 @@
 
 use farwarp_face::*;
 
-use crate::driver::current::{current, current_in_any_state};
+use crate::driver::current::{current, current_in_any_state, working};
 use crate::driver::edge::{Out, Result, Text, api};
 use crate::driver::image;
 use crate::driver::link::{LINKS, Link};
@@ -32,6 +32,7 @@ api! {
 
     fn cuModuleUnload(module: u64) {
         current_in_any_state()?;
+        working()?;
         Module::find(module)?.unload();
         Ok(())
     }
@@ -64,6 +65,9 @@ api! {
 
     fn cuModuleGetGlobal_v2(address: Out<u64>, bytes: Out<usize>, module: u64, name: Text) {
         current()?;
+        if address.require().is_err() && bytes.require().is_err() {
+            return Err(CUDA_ERROR_INVALID_VALUE);
+        }
         put_variable(&Module::find(module)?.variables, &name.get()?, address, bytes)
     }
 

@@ -51,15 +51,16 @@ api! {
     fn cuDeviceGetP2PAttribute(value: Out<i32>, attribute: u32, from: i32, to: i32) {
         device(from)?;
         device(to)?;
-        if from == to {
-            return Err(CUDA_ERROR_INVALID_DEVICE);
-        }
-        value.put(match attribute {
+        let known = match attribute {
             PERFORMANCE_RANK => 0,
             ACCESS_SUPPORTED | NATIVE_ATOMIC_SUPPORTED => 1,
             CUDA_ARRAY_ACCESS_SUPPORTED | ONLY_PARTIAL_ATOMIC_SUPPORTED => 0,
             _ => return Err(CUDA_ERROR_INVALID_VALUE),
-        })
+        };
+        if from == to {
+            return Err(CUDA_ERROR_INVALID_DEVICE);
+        }
+        value.put(known)
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use farwarp_face::*;
 
+use crate::driver::current::working;
 use crate::driver::device::Device;
 use crate::driver::edge::{In, Out, Result, api};
 use crate::driver::machine::{device, machine};
@@ -38,7 +39,7 @@ api! {
     }
 
     fn cuMemPoolCreate(out: Out<u64>, props: In<PoolProps>) {
-        machine()?;
+        working()?;
         out.require()?;
         let props = props.get()?;
         if props.kind != PINNED || props.location.kind != DEVICE {
@@ -51,12 +52,12 @@ api! {
     }
 
     fn cuMemPoolDestroy(pool: u64) {
-        machine()?;
+        working()?;
         pool::destroy(pool)
     }
 
     fn cuMemPoolTrimTo(pool: u64, keep: usize) {
-        machine()?;
+        working()?;
         Pool::find(pool)?.trim(keep as u64);
         Ok(())
     }

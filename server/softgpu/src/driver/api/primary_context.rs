@@ -1,7 +1,7 @@
 //! Primary contexts.
 
 use crate::driver::edge::{Out, Result, api};
-use crate::driver::machine::device;
+use crate::driver::machine::{alive, device};
 
 api! {
     fn cuDevicePrimaryCtxRetain(context: Out<u64>, dev: i32) {
@@ -46,7 +46,9 @@ fn release(dev: i32) -> Result {
 }
 
 fn reset(dev: i32) -> Result {
-    device(dev)?.primary.reset();
+    let device = device(dev)?;
+    alive()?;
+    device.primary.reset();
     Ok(())
 }
 

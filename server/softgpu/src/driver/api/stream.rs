@@ -2,11 +2,10 @@
 
 use farwarp_face::*;
 
-use crate::driver::current::current;
+use crate::driver::current::{current, working};
 use crate::driver::edge::{Out, Result, StreamCallback, UserData, api, call_stream_callback};
 use crate::driver::event::Event;
 use crate::driver::job::Action;
-use crate::driver::machine::machine;
 use crate::driver::ranges;
 use crate::driver::stream::{self, NON_BLOCKING, STREAMS, Stream, resolve};
 
@@ -130,6 +129,6 @@ fn create(out: Out<u64>, flags: u32) -> Result {
 
 /// What the stream has to do is still done.
 fn destroy(stream: u64) -> Result {
-    machine()?;
+    working()?;
     STREAMS.remove(stream).map(drop).ok_or(CUDA_ERROR_INVALID_HANDLE)
 }

@@ -4,6 +4,7 @@ use std::ffi::c_void;
 
 use farwarp_face::*;
 
+use crate::driver::current::working;
 use crate::driver::device::Device;
 use crate::driver::edge::{In, Out, Result, api};
 use crate::driver::machine::{device, machine};
@@ -13,7 +14,7 @@ use crate::driver::vmm;
 
 api! {
     fn cuMemAddressReserve(address: Out<u64>, bytes: usize, alignment: usize, wanted: u64, flags: u64) {
-        machine()?;
+        working()?;
         address.require()?;
         if flags != 0 {
             return Err(CUDA_ERROR_INVALID_VALUE);
@@ -22,12 +23,12 @@ api! {
     }
 
     fn cuMemAddressFree(address: u64, bytes: usize) {
-        machine()?;
+        working()?;
         vmm::unreserve(address, bytes as u64)
     }
 
     fn cuMemCreate(handle: Out<u64>, bytes: usize, prop: In<AllocationProp>, flags: u64) {
-        machine()?;
+        working()?;
         handle.require()?;
         if flags != 0 {
             return Err(CUDA_ERROR_INVALID_VALUE);
@@ -38,12 +39,12 @@ api! {
     }
 
     fn cuMemRelease(handle: u64) {
-        machine()?;
+        working()?;
         vmm::release(handle)
     }
 
     fn cuMemMap(address: u64, bytes: usize, offset: usize, handle: u64, flags: u64) {
-        machine()?;
+        working()?;
         if flags != 0 {
             return Err(CUDA_ERROR_INVALID_VALUE);
         }
@@ -51,12 +52,12 @@ api! {
     }
 
     fn cuMemUnmap(address: u64, bytes: usize) {
-        machine()?;
+        working()?;
         vmm::unmap(address, bytes as u64)
     }
 
     fn cuMemSetAccess(address: u64, bytes: usize, descriptions: In<AccessDesc>, count: usize) {
-        machine()?;
+        working()?;
         let descriptions = descriptions.list(count)?;
         let rights = descriptions.iter().map(right).collect::<Result<Vec<_>>>()?;
         vmm::set_access(address, bytes as u64, &rights)
