@@ -68,7 +68,7 @@ fn what_the_language_has_is_the_same_on_both_roads() {
 #[test]
 fn numbers_of_every_width_are_the_same_on_both_roads() {
     same_on_both_roads(&["wide_numbers", "half_precision", "inline_ptx", "warp_ops", "atomics"]);
-    same_on_both_roads(&["integer_division", "math_library"]);
+    same_on_both_roads(&["integer_division", "math_library", "tensor_cores"]);
 }
 
 #[test]

@@ -10,7 +10,7 @@
 //! | `memops.rs`, `crew.rs`, `threads.rs` | who does it |
 //! | `ranges.rs`, `arena.rs`, `pages.rs`, `memory.rs`, `vmm.rs`, `meter.rs`, `ipc.rs` | memory: who may touch what, where it comes from, who counts it, how others see it |
 //! | `copy.rs`, `transfer.rs`, `pointer.rs` | copies and sets; what is known of an address |
-//! | `image.rs`, `module.rs`, `library.rs`, `function.rs`, `link.rs` | code |
+//! | `image.rs`, `jit_log.rs`, `module.rs`, `library.rs`, `function.rs`, `link.rs` | code |
 //! | `launch.rs`, `occupancy.rs`, `console.rs` | kernels, how many fit, what they print |
 //! | `graph.rs`, `graph_jobs.rs` | executable graphs, and their steps as jobs |
 //! | `face.rs` | what `farwarp-face` asks of us |
@@ -32,6 +32,7 @@ mod graph_jobs;
 mod handles;
 mod image;
 mod ipc;
+mod jit_log;
 mod job;
 mod launch;
 mod library;

@@ -18,6 +18,11 @@ fn what_the_drivers_linker_makes_of_ptx_runs() {
 }
 
 #[test]
+fn code_that_the_device_cannot_run_is_refused_at_its_load_in_words() {
+    well_on_both_roads("refused_code", &[]);
+}
+
+#[test]
 fn launches_in_pieces_and_questions_of_occupancy_are_answered() {
     well_on_both_roads("prepared", &[]);
 }

@@ -115,6 +115,11 @@ impl<T> Out<T> {
         self.0.is_null()
     }
 
+    /// A place at an address which the program gave inside another argument.
+    pub fn at(address: u64) -> Out<T> {
+        Out(std::ptr::with_exposed_provenance_mut(address as usize))
+    }
+
     /// The same place, seen as raw bytes: for answers whose size depends on the question.
     pub fn address(self) -> u64 {
         self.0.addr() as u64

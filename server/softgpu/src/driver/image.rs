@@ -1,6 +1,7 @@
 //! What a program hands over as code, in any of its forms, and what of it can be run.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -170,9 +171,13 @@ fn from_containers(containers: &[Vec<u8>], capability: ComputeCapability) -> Res
     from_cubin(|| cubin.ok_or(CUDA_ERROR_NO_BINARY_FOR_GPU))
 }
 
-/// Reads PTX.
+/// Reads PTX. A text with an instruction that the engine does not have is refused whole, as a compiler would refuse it.
 pub fn from_text(text: &str) -> Result<Arc<Image>> {
-    let program = Program::index(text).map_err(|error| ptx_error(&error))?;
+    let program = Program::index(text).and_then(|program| program.check_opcodes().map(|()| program));
+    let program = program.map_err(|error| match ptx_error(&error) {
+        CUDA_ERROR_NOT_SUPPORTED => CUDA_ERROR_INVALID_PTX,
+        code => code,
+    })?;
     let entries = program.entries().cloned().collect();
     let variables = program.variables().to_vec();
     Ok(Image::new(entries, variables, Code::Ptx(Arc::new(program))))
@@ -231,9 +236,20 @@ fn recorded_variable(variable: cubin::Variable) -> Variable {
     }
 }
 
-/// What a program is told about PTX that can't be run. People are told more, on stderr.
+thread_local! {
+    /// Why this thread's last PTX was refused.
+    static LAST_WORDS: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// What a compiler would have written into its log of errors; once.
+pub fn last_words() -> String {
+    LAST_WORDS.take()
+}
+
+/// What a program is told about PTX that can't be run. People are told more, on stderr and in the log of errors.
 fn ptx_error(error: &PtxError) -> CUresult {
     eprintln!("farwarp: PTX refused by the software GPU: {error}");
+    LAST_WORDS.set(format!("ptxas error   : {error}\n"));
     match error {
         PtxError::Syntax { .. } | PtxError::UnknownSymbol { .. } => CUDA_ERROR_INVALID_PTX,
         PtxError::Unsupported { .. } => CUDA_ERROR_NOT_SUPPORTED,

@@ -7,6 +7,7 @@
 //! | [`value`] | what a lane's 64 bits mean as each PTX type |
 //! | `integer`, `bits`, `float`, `half`, `convert`, `packed` | the operations, one family a file |
 //! | `exact` | floating point in integers, rounded once: directed modes and narrow formats |
+//! | `matrix` | what a warp multiplies together, and which lane holds which element |
 //! | `compare`, `carry`, `atomic` | comparisons, extended precision, the scalar step of atom and red |
 
 mod atomic;
@@ -19,6 +20,7 @@ mod float;
 mod half;
 mod integer;
 mod lanes;
+mod matrix;
 mod packed;
 #[cfg(test)]
 mod tests;
@@ -29,6 +31,7 @@ pub use atomic::{AtomFn, atom};
 pub use bits::{FourFn, four, lop3};
 pub use carry::{CarryFn, carry};
 pub use compare::{CompareFn, compare, test};
+pub use matrix::{Arrangement, Cell, Element, Form, Matrix, Role, Sides, Sum, multiply};
 
 pub const LANES: usize = 32;
 

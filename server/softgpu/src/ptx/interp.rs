@@ -6,6 +6,7 @@
 
 mod builtin;
 mod collective;
+mod matrix;
 mod memory;
 mod straight;
 
@@ -419,7 +420,10 @@ impl Warp {
                                 return Ok(Left::Moved);
                             }
                             path.forced = false;
-                            self.in_groups(path, mask, members, op);
+                            match op {
+                                Op::Matrix { work, .. } => self.matrix(env, path, mask, work, inst.line)?,
+                                op => self.in_groups(path, mask, members, op),
+                            }
                         } else if let Some(waits) = self.straight(env, path, mask, inst)? {
                             // What looks like waiting for somebody uses up the turn sooner.
                             *budget = budget.saturating_sub(waits);

@@ -4,7 +4,7 @@
 //! A register is a row of 32 lanes; an immediate is a row too, filled when its function is entered. A predicate is a
 //! mask of 32 bits.
 
-use super::alu::{AtomFn, CarryFn, CompareFn, FourFn, LaneFn};
+use super::alu::{AtomFn, CarryFn, CompareFn, Form, FourFn, LaneFn, Sum};
 
 /// A row of the function's register window.
 pub type Reg = u32;
@@ -205,6 +205,11 @@ pub enum Op {
         a: Reg,
         members: Reg,
     },
+    /// Lanes of a whole warp hold the matrices together.
+    Matrix {
+        work: Box<MatrixWork>,
+        members: Reg,
+    },
     ActiveMask {
         d: Reg,
     },
@@ -216,6 +221,57 @@ pub enum Op {
     Fence,
     Sleep,
     Nothing,
+}
+
+#[derive(Clone)]
+pub enum MatrixWork {
+    Multiply {
+        d: Fragment,
+        a: Fragment,
+        b: Fragment,
+        c: Fragment,
+        sum: Sum,
+    },
+    /// Between memory, whose rows or columns lie `stride` elements apart, and a fragment.
+    Load {
+        to: Fragment,
+        from: Lines,
+    },
+    Store {
+        from: Fragment,
+        to: Lines,
+    },
+    /// Up to four matrices of 8 by 8 16-bit elements, of which each eight lanes give the rows' addresses.
+    LoadRows {
+        d: Vec<Reg>,
+        transposed: bool,
+        space: Space,
+        address: Reg,
+        offset: i64,
+    },
+    /// Such a matrix from one register to another, turned.
+    Transpose {
+        d: Reg,
+        a: Reg,
+    },
+}
+
+/// A matrix in registers of a warp's lanes.
+#[derive(Clone)]
+pub struct Fragment {
+    pub form: Form,
+    pub registers: Vec<Reg>,
+}
+
+/// A matrix in memory.
+#[derive(Clone, Copy)]
+pub struct Lines {
+    pub space: Space,
+    pub address: Reg,
+    pub offset: i64,
+    /// In elements; without it the lines lie end to end.
+    pub stride: Option<Reg>,
+    pub column_major: bool,
 }
 
 /// Stands for a destination that is not wanted.

@@ -3,6 +3,7 @@
 mod control;
 mod data;
 mod halves;
+mod matrix;
 mod memory;
 mod warp;
 
@@ -90,6 +91,16 @@ impl<'p> Lowering<'p> {
         }
     }
 
+    /// Whether this instruction is one that the engine has, by its opcode; its names need not exist.
+    pub fn try_one<'t>(&mut self, statement: &Statement<'t>, line: u32) -> Result<(), PtxError>
+    where
+        'p: 't,
+    {
+        let mut body = Body::new(self, true, line);
+        body.trial = true;
+        body.instruction(statement)
+    }
+
     /// A function's place in the kernel, which is promised now and filled later.
     fn place_of(&mut self, number: usize) -> u32 {
         let wanted = &mut self.wanted;
@@ -156,23 +167,18 @@ struct Body<'a, 'p, 't> {
     branch_targets: HashMap<&'t str, Vec<&'t str>>,
     guard: Option<(Pred, bool)>,
     line: u32,
+    /// Only the opcode is in question: names that nothing declares stand for anything.
+    trial: bool,
 }
 
 impl<'a, 'p, 't> Body<'a, 'p, 't>
 where
     'p: 't,
 {
-    fn lower(whole: &'a mut Lowering<'p>, number: usize) -> Result<Function, PtxError> {
-        let program: &'p Program = whole.program;
-        let function = &program.functions[number];
-        let Some((position, line)) = function.body else {
-            return Err(PtxError::UnknownSymbol { line: 0, symbol: function.name.clone() });
-        };
-        let items = parse::body(Lexer::new(program.text(), position, line))?;
-        let start = whole.code.len() as u32;
-        let mut body = Body {
+    fn new(whole: &'a mut Lowering<'p>, entry: bool, line: u32) -> Self {
+        Body {
             whole,
-            entry: function.entry,
+            entry,
             scopes: vec![HashMap::new()],
             ranges: vec![HashMap::new()],
             registers: 1,
@@ -187,7 +193,19 @@ where
             branch_targets: HashMap::new(),
             guard: None,
             line,
+            trial: false,
+        }
+    }
+
+    fn lower(whole: &'a mut Lowering<'p>, number: usize) -> Result<Function, PtxError> {
+        let program: &'p Program = whole.program;
+        let function = &program.functions[number];
+        let Some((position, line)) = function.body else {
+            return Err(PtxError::UnknownSymbol { line: 0, symbol: function.name.clone() });
         };
+        let items = parse::body(Lexer::new(program.text(), position, line))?;
+        let start = whole.code.len() as u32;
+        let mut body = Body::new(whole, function.entry, line);
         let (mut params, mut returns) = (Vec::new(), Vec::new());
         for (declared, list) in [(&function.params, &mut params), (&function.returns, &mut returns)] {
             for param in declared {
@@ -324,6 +342,7 @@ where
             }
             "bar" | "barrier" | "shfl" | "vote" | "match" | "redux" | "activemask" | "elect" | "membar"
             | "fence" | "nanosleep" => self.warp(opcode, operands),
+            "mma" | "wmma" | "ldmatrix" | "movmatrix" => self.matrix(opcode, operands),
             // Hints, and waiting for what was already done when it was asked for.
             "prefetch" | "prefetchu" | "pmevent" | "griddepcontrol" | "setmaxnreg" | "discard"
             | "applypriority" => {
@@ -362,6 +381,7 @@ where
     fn pred_named(&self, name: &str) -> Result<Pred, PtxError> {
         match self.look_up(name) {
             Some(Name::Pred(pred)) => Ok(pred),
+            _ if self.trial => Ok(0),
             _ => self.unknown(name),
         }
     }
@@ -403,6 +423,7 @@ where
         match operand {
             Some(Operand::Name(name)) => match self.look_up(name) {
                 Some(Name::Reg(reg)) => Ok(reg),
+                _ if self.trial => Ok(ZERO),
                 _ => self.unknown(name),
             },
             Some(Operand::Sink) => Ok(SINK),
@@ -447,6 +468,7 @@ where
             Some(Name::Param(at)) => Ok(self.constant((i64::from(at) + offset) as u64)),
             Some(Name::Shared(at)) => Ok(self.constant((i64::from(at) + offset) as u64)),
             Some(Name::DynamicShared) => Ok(self.dynamic_shared(offset)),
+            _ if self.trial => Ok(ZERO),
             Some(_) => self.unknown(name),
             None => self.symbol(name, offset),
         }

@@ -7,6 +7,7 @@
 //! | file | what |
 //! |---|---|
 //! | `program.rs` | the whole-text index: entries, functions, variables |
+//! | `opcodes.rs` | whether the engine has every instruction of a text |
 //! | `lex.rs`, `parse.rs` | tokens; one body into statements |
 //! | `lower.rs`, `lower/` | statements into decoded instructions, by opcode family |
 //! | `ir.rs` | the decoded instructions |
@@ -26,6 +27,7 @@ mod kernel;
 mod lex;
 mod lower;
 mod memory;
+mod opcodes;
 mod parse;
 mod program;
 

@@ -113,6 +113,12 @@ pub fn body(mut lexer: Lexer<'_>) -> Result<Vec<Item<'_>>, PtxError> {
     }
 }
 
+/// One instruction without its guard, at which the lexer stands.
+pub fn one<'a>(lexer: &mut Lexer<'a>) -> Result<Statement<'a>, PtxError> {
+    let opcode = lexer.word()?;
+    statement(lexer, None, opcode)
+}
+
 fn labelled<'a>(lexer: &mut Lexer<'a>, name: &'a str) -> Result<ItemKind<'a>, PtxError> {
     match lexer.peek()? {
         Token::Word(".branchtargets") => {

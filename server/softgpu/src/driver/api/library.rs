@@ -8,6 +8,7 @@ use crate::driver::current::{current, current_in_any_state, working};
 use crate::driver::edge::{Out, Result, Text, api};
 use crate::driver::function::Function;
 use crate::driver::image;
+use crate::driver::jit_log::JitLog;
 use crate::driver::library::{Kernel, Library};
 use crate::driver::machine::{device, machine};
 
@@ -15,13 +16,13 @@ use super::execution::put_parameter;
 use super::module::put_variable;
 
 api! {
-    // The options steer a compiler that is not here, or let the image be kept where it is; it is read at once.
+    // But for the log, the options steer a compiler that is not here, or let the image be kept where it is; it is read at once.
     fn cuLibraryLoadData(
         out: Out<u64>,
         code: u64,
-        _jit_options: u64,
-        _jit_values: u64,
-        _jit_count: u32,
+        jit_options: u64,
+        jit_values: u64,
+        jit_count: u32,
         _options: u64,
         _values: u64,
         _count: u32,
@@ -30,22 +31,25 @@ api! {
         if code == 0 {
             return Err(CUDA_ERROR_INVALID_VALUE);
         }
-        out.put(Library::load(image::read(code, working()?.devices[0].capability)?).handle)
+        let capability = working()?.devices[0].capability;
+        let log = JitLog::of(jit_count, jit_options, jit_values)?;
+        out.put(Library::load(log.told(image::read(code, capability))?).handle)
     }
 
     fn cuLibraryLoadFromFile(
         out: Out<u64>,
         path: Text,
-        _jit_options: u64,
-        _jit_values: u64,
-        _jit_count: u32,
+        jit_options: u64,
+        jit_values: u64,
+        jit_count: u32,
         _options: u64,
         _values: u64,
         _count: u32,
     ) {
         out.require()?;
         let capability = working()?.devices[0].capability;
-        out.put(Library::load(image::read_file(&path.get()?, capability)?).handle)
+        let log = JitLog::of(jit_count, jit_options, jit_values)?;
+        out.put(Library::load(log.told(image::read_file(&path.get()?, capability))?).handle)
     }
 
     fn cuLibraryUnload(library: u64) {

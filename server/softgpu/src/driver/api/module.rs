@@ -5,6 +5,7 @@ use farwarp_face::*;
 use crate::driver::current::{current, current_in_any_state, working};
 use crate::driver::edge::{Out, Result, Text, api};
 use crate::driver::image;
+use crate::driver::jit_log::JitLog;
 use crate::driver::link::{LINKS, Link};
 use crate::driver::machine::machine;
 use crate::driver::module::{Module, Variables};
@@ -21,9 +22,9 @@ api! {
         load(out, image)
     }
 
-    fn cuModuleLoadDataEx(out: Out<u64>, image: u64, _count: u32, _options: u64, _values: u64) {
-        // Options steer a compiler that is not here.
-        load(out, image)
+    fn cuModuleLoadDataEx(out: Out<u64>, image: u64, count: u32, options: u64, values: u64) {
+        // But for its log, options steer a compiler that is not here.
+        JitLog::of(count, options, values)?.told(load(out, image))
     }
 
     fn cuModuleLoadFatBinary(out: Out<u64>, image: u64) {

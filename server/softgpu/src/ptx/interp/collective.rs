@@ -14,7 +14,8 @@ pub fn members(op: &Op) -> Option<Reg> {
         | Op::MatchAny { members, .. }
         | Op::MatchAll { members, .. }
         | Op::Reduce { members, .. }
-        | Op::Elect { members, .. } => Some(*members),
+        | Op::Elect { members, .. }
+        | Op::Matrix { members, .. } => Some(*members),
         _ => None,
     }
 }

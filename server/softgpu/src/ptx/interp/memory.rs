@@ -185,18 +185,36 @@ impl Warp {
         bytes: u8,
         line: u32,
     ) -> Result<u64, Fault> {
-        let access = Access {
-            space: Space::Generic,
-            bytes,
-            count: 1,
-            address: ZERO,
-            offset: 0,
-            ordered: false,
-            waits: false,
-        };
-        let place = self.place(env, lane, address, &access, false, line)?;
+        self.read_in(env, lane, Space::Generic, address, bytes, line)
+    }
+
+    pub(super) fn read_in(
+        &mut self,
+        env: &mut Env,
+        lane: usize,
+        space: Space,
+        address: u64,
+        bytes: u8,
+        line: u32,
+    ) -> Result<u64, Fault> {
+        let place = self.place(env, lane, address, &one(space, bytes), false, line)?;
         // SAFETY: `place` allowed it.
         Ok(unsafe { get(place.at, bytes) })
+    }
+
+    pub(super) fn write_in(
+        &mut self,
+        env: &mut Env,
+        lane: usize,
+        space: Space,
+        address: u64,
+        (bytes, value): (u8, u64),
+        line: u32,
+    ) -> Result<(), Fault> {
+        let place = self.place(env, lane, address, &one(space, bytes), true, line)?;
+        // SAFETY: `place` allowed it.
+        unsafe { write(place.at, bytes, value) };
+        Ok(())
     }
 
     pub(super) fn load(
@@ -358,15 +376,7 @@ impl Warp {
         let Op::CopyAsync { to, to_offset, from, from_offset, bytes, source_bytes } = op else {
             return Ok(());
         };
-        let access = |space| Access {
-            space,
-            bytes: 1,
-            count: *bytes as u8,
-            address: ZERO,
-            offset: 0,
-            ordered: false,
-            waits: false,
-        };
+        let access = |space| Access { count: *bytes as u8, ..one(space, 1) };
         let (to, from, sizes) =
             (*self.row(path, *to), *self.row(path, *from), *self.row(path, *source_bytes));
         let mut fault = None;
@@ -390,6 +400,11 @@ impl Warp {
         });
         fault.map_or(Ok(()), Err)
     }
+}
+
+/// One element, plainly.
+fn one(space: Space, bytes: u8) -> Access {
+    Access { space, bytes, count: 1, address: ZERO, offset: 0, ordered: false, waits: false }
 }
 
 /// # Safety

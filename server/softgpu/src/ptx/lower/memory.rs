@@ -57,7 +57,11 @@ impl<'t, 'p: 't> Body<'_, 'p, 't> {
     }
 
     /// Fills in where an access goes; names decide the space of parameters.
-    fn addressed(&mut self, mut access: Access, operand: Option<&Operand<'t>>) -> Result<Access, PtxError> {
+    pub(super) fn addressed(
+        &mut self,
+        mut access: Access,
+        operand: Option<&Operand<'t>>,
+    ) -> Result<Access, PtxError> {
         let Some(Operand::Address(base, offset)) = operand else {
             return self.fail(format!("{operand:?} where an address was expected"));
         };
