@@ -51,8 +51,13 @@ ops! {
     UNLOAD;
     /// [`FindFunction`], answered by its [`Layout`].
     FIND_FUNCTION;
-    /// [`FindVariable`], answered by its [`Range`].
+    /// [`FindVariable`], answered by a [`Variable`].
     FIND_VARIABLE;
+    /// [`FindVariable`], of a library and managed; about no context.
+    FIND_MANAGED;
+    /// Where a managed variable begins that was found: it is shared from now on, and began as zeros to whoever asks. Its bytes come as
+    /// patches before the answer.
+    ADOPT;
     /// [`LibraryModule`].
     LIBRARY_MODULE;
     /// [`KernelFunction`].
@@ -85,6 +90,12 @@ ops! {
     ALLOCATE;
     /// Where a range begins that [`ALLOCATE`] gave.
     FREE;
+    /// A [`Range`] of the program's memory that kernels are to see at the same address: about the context whose it is. It begins as zeros.
+    SHARE;
+    /// Where such a range begins, that is the program's alone again.
+    UNSHARE;
+    /// A patch ([`crate::patch`]): what the program has changed in ranges that it shares.
+    PATCH;
     /// The number of a fence, answered and noticed when everything before it is done.
     FENCE;
     /// Waits for everything in a context; about the calling thread's current one.
@@ -120,6 +131,8 @@ ops! {
     NOTICE_PIECE;
     /// Notice: everything before the fence of this number, and of those before it, is done.
     NOTICE_FENCE;
+    /// Notice: a patch, what the GPU has changed in ranges that are shared. It comes before whatever says that the GPU has come so far.
+    NOTICE_PATCH;
     /// Notice: [`HostCallDue`].
     NOTICE_HOST_CALL;
 }
@@ -252,6 +265,14 @@ pub struct FindVariable {
     pub name: String,
 }
 
+/// What the driver says of a variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Variable {
+    pub range: Range,
+    /// The program reads and writes it too, at the same address.
+    pub managed: bool,
+}
+
 /// A piece of the device's address space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct Range {
@@ -266,6 +287,19 @@ impl Range {
 
     pub fn contains(self, address: u64) -> bool {
         self.address <= address && address < self.end()
+    }
+
+    /// Whether all of the other range lies in this one.
+    pub fn encloses(self, other: Range) -> bool {
+        self.address <= other.address
+            && other.address.checked_add(other.bytes).is_some_and(|end| end <= self.end())
+    }
+
+    /// An arena's two parts: of the first the server gives device memory, from the second the client takes addresses for memory
+    /// that both may see.
+    pub fn parts_of_arena(self) -> (Range, Range) {
+        let bytes = self.bytes / 4 * 3;
+        (Range { bytes, ..self }, Range { address: self.address + bytes, bytes: self.bytes - bytes })
     }
 }
 

@@ -4,13 +4,13 @@
 
 use crate::call::{
     CONTEXT_GONE, CONTEXT_NEW, HostCallDue, NOTICE_FAILED, NOTICE_FATAL, NOTICE_FENCE, NOTICE_HOST_CALL,
-    NOTICE_PIECE, THREAD_GONE,
+    NOTICE_PATCH, NOTICE_PIECE, THREAD_GONE,
 };
 use crate::codec;
 use crate::error::{CUDA_ERROR_LAUNCH_FAILED, CUDA_ERROR_UNKNOWN, Code, Lasting, lasting};
 use crate::frame::{FLAG_ASKED, Header, RecordKind};
 use crate::handle::Id;
-use crate::limits::{DEAD_CONTEXTS_MAX, HOST_CALLS_MAX};
+use crate::limits::{DEAD_CONTEXTS_MAX, HOST_CALLS_MAX, PATCHES_BYTES_MAX};
 use crate::session::{Full, Half, Limits, Session, SessionError};
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
@@ -54,6 +54,8 @@ pub enum Breach {
     Session(#[from] SessionError),
     #[error("it is the turn of more than {HOST_CALLS_MAX} functions of the program at once")]
     HostCalls,
+    #[error("more than {PATCHES_BYTES_MAX} bytes of changes at once")]
+    Patches,
     #[error("more than {DEAD_CONTEXTS_MAX} contexts are lost")]
     DeadContexts,
     #[error("a notice with a body of {got} bytes, which is none that it may have")]
@@ -89,6 +91,9 @@ pub struct Client {
     /// Asked calls that nobody waits for, with their contexts, and what came of them.
     landing: HashMap<u64, Id>,
     landed: VecDeque<Landed>,
+    /// What the GPU has changed of memory that it shares with the program.
+    patches: VecDeque<Vec<u8>>,
+    patches_bytes: usize,
     breach: Option<Breach>,
     /// An error that outlasts its call and was not told of yet.
     loss: Option<Code>,
@@ -119,6 +124,8 @@ impl Client {
             fence_passed: 0,
             landing: HashMap::new(),
             landed: VecDeque::new(),
+            patches: VecDeque::new(),
+            patches_bytes: 0,
             breach: None,
             loss: None,
             resume_grace,
@@ -194,6 +201,17 @@ impl Client {
     /// To be seen to before any answer that came behind it is looked at.
     pub fn take_landed(&mut self) -> Option<Landed> {
         self.landed.pop_front()
+    }
+
+    /// The next changes to memory that is shared. The same holds for them.
+    pub fn take_patch(&mut self) -> Option<Vec<u8>> {
+        let patch = self.patches.pop_front()?;
+        self.patches_bytes -= patch.len();
+        Some(patch)
+    }
+
+    pub fn has_patches(&self) -> bool {
+        !self.patches.is_empty()
     }
 
     /// A call that was not waited for has failed: this thread hears of it.
@@ -332,6 +350,13 @@ impl Client {
                     if self.landing.contains_key(&call) {
                         self.landed.push_back(Landed::Bytes { call, bytes: body[prefix..].to_vec() });
                     }
+                }
+                (RecordKind::Notice, NOTICE_PATCH) => {
+                    self.patches_bytes += body.len();
+                    if self.patches_bytes > PATCHES_BYTES_MAX {
+                        return Err(Breach::Patches);
+                    }
+                    self.patches.push_back(body.to_vec());
                 }
                 (RecordKind::Notice, NOTICE_HOST_CALL) => {
                     let due = notice(body)?;

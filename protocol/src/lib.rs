@@ -19,6 +19,7 @@ pub mod image;
 pub mod limits;
 pub mod meter;
 pub mod param;
+pub mod patch;
 pub mod session;
 pub mod snapshot;
 pub mod space;

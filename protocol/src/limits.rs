@@ -74,6 +74,13 @@ pub const VARIABLE_BYTES_MAX: usize = 4096;
 pub const FREE_RANGES_MAX: usize = 64;
 pub const ADDRESSES_END: u64 = 1 << 47;
 
+/// Memory that programs and kernels share, of one session: each side holds a copy of it beside the memory itself.
+pub const SHARED_BYTES_MAX: u64 = 4 << 30;
+/// Pieces of such memory.
+pub const SHARED_RANGES_MAX: usize = 16_384;
+/// What may have come of it and not be in its place, which it is at once unless a thread is just then looking for what the program changed.
+pub const PATCHES_BYTES_MAX: usize = 256 << 20;
+
 /// Kernels of a library whose parameter layouts come with the load; of larger ones each is asked for at its first use.
 pub const KERNELS_WITH_LOAD_MAX: usize = 512;
 

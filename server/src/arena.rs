@@ -32,6 +32,9 @@ pub struct Arena {
     space: Option<Space>,
     /// Granularity by device.
     granules: Vec<u64>,
+    /// The part of it in which device memory lies; the client takes addresses from the other one.
+    pub device_part: Option<Range>,
+    pub shared_part: Option<Range>,
     /// What was given out, by its address.
     given: HashMap<u64, Given>,
     /// Whether its memory is made so that other processes can be let in.
@@ -70,8 +73,13 @@ impl Arena {
         let possible = !granules.is_empty() && granules.iter().all(|granule| *granule > 0);
         let reserved =
             candidates.iter().filter(|_| possible).find(|range| reserve_at(driver, **range)).copied();
-        let space = reserved.map(Space::over);
-        (Arena { driver, space, granules, given: HashMap::new(), exportable, market: None }, reserved)
+        let (device_part, shared_part) = reserved.map(Range::parts_of_arena).unzip();
+        let space = device_part.map(Space::over);
+        let given = HashMap::new();
+        (
+            Arena { driver, space, granules, device_part, shared_part, given, exportable, market: None },
+            reserved,
+        )
     }
 
     /// Memory for a context, which is current at the driver: at least so much. Its device's kernels may touch it, and those of
@@ -187,6 +195,10 @@ impl Arena {
         if *ranges == 0 { self.free(chunk) } else { Ok(()) }
     }
 
+    pub fn granules(&self) -> &[u64] {
+        &self.granules
+    }
+
     /// Whether the client cuts its allocations from chunks, and says of a chunk itself that nothing uses it any more.
     pub fn has_chunks(&self) -> bool {
         self.space.is_some()
@@ -241,7 +253,7 @@ impl Arena {
     }
 }
 
-fn reserve_at(driver: &Driver, range: Range) -> bool {
+pub fn reserve_at(driver: &Driver, range: Range) -> bool {
     let mut got = 0;
     // SAFETY: `got` is writable; a reservation that is not where it was wanted is given back at once.
     unsafe {
@@ -260,7 +272,7 @@ fn access_of(device: i32, may: bool) -> Access {
 }
 
 /// Makes memory and shows it there.
-fn make_at(
+pub fn make_at(
     driver: &Driver,
     range: Range,
     device: i32,

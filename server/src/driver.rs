@@ -103,6 +103,8 @@ driver! {
     fn cuStreamCreate(stream: *mut u64, flags: u32);
     fn cuStreamCreateWithPriority(stream: *mut u64, flags: u32, priority: i32);
     fn cuStreamDestroy_v2(stream: u64);
+    fn cuPointerGetAttribute(value: *mut c_void, which: u32, address: u64);
+    fn cuLibraryGetManaged(address: *mut u64, bytes: *mut usize, library: u64, name: *const c_char);
     fn cuStreamIsCapturing(stream: u64, status: *mut u32);
     fn cuStreamWaitEvent(stream: u64, event: u64, flags: u32);
     fn cuStreamWaitValue32_v2(stream: u64, address: u64, value: u32, flags: u32);

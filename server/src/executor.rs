@@ -14,8 +14,10 @@ use crate::printed::Printed;
 use crate::ranges::Ranges;
 use crate::refusal::Refusal;
 use crate::serve;
+use crate::shared::{Place, Shared, Ticket};
 use crate::staging::Staging;
 use crate::waiters::{self, Then, Waiters};
+use farwarp_protocol::call;
 use farwarp_protocol::error::{CUDA_ERROR_NOT_READY, Code};
 use farwarp_protocol::frame::{Header, RecordKind};
 use farwarp_protocol::handle::{Id, ObjectKind};
@@ -75,6 +77,12 @@ impl From<Result<Vec<u8>, Code>> for Reply {
     }
 }
 
+/// Whether the success of a call says that the GPU has come so far.
+fn tells_how_far(op: u32) -> bool {
+    const QUERIES: [u32; 3] = [call::op("cuStreamQuery"), call::op("cuEventQuery"), call::SYNCHRONIZE_EVENT];
+    QUERIES.contains(&op)
+}
+
 pub struct Context {
     pub raw: u64,
     pub device: i32,
@@ -101,7 +109,8 @@ pub struct Executor {
     pub contexts: HashMap<Id, Context>,
     pub arena: Arc<Mutex<Arena>>,
     pub uploads: HashMap<u64, crate::by_hand::Upload>,
-    pub latches: crate::by_hand::Latches,
+    pub latches: Arc<Mutex<crate::by_hand::Latches>>,
+    pub shared: Arc<Shared>,
     pub awaited: crate::by_hand::Awaited,
     pub lines: Arc<Lines>,
     /// Events behind copies that every stream comes after.
@@ -136,6 +145,7 @@ impl Executor {
         printed: Arc<Printed>,
         counters: Arc<Counters>,
     ) -> Executor {
+        let shared = Shared::new(driver, arena.granules(), arena.shared_part, outlet.clone());
         Executor {
             driver,
             outlet,
@@ -145,6 +155,7 @@ impl Executor {
             arena: Arc::new(Mutex::new(arena)),
             uploads: HashMap::new(),
             latches: Default::default(),
+            shared: Arc::new(shared),
             awaited: Default::default(),
             lines: Arc::new(Lines::new(driver)),
             settling: Vec::new(),
@@ -171,6 +182,13 @@ impl Executor {
         self.counters.began(op, Instant::now());
         let handler = serve::handler(op).ok_or(Refusal::UnknownOp { op })?;
         if let Reply::Now(code, reply) = handler(self, &call)? {
+            let ticket =
+                if code == 0 && tells_how_far(op) { self.shared.ticket(Place::Nowhere) } else { None };
+            if ticket.is_some() {
+                self.answer_later(&call, ticket, reply)?;
+                self.counters.returned();
+                return Ok(());
+            }
             if asker.asked {
                 self.lines.settle();
             }
@@ -218,6 +236,11 @@ impl Executor {
 
     pub fn context(&mut self, id: Id) -> Result<&mut Context, Refusal> {
         self.contexts.get_mut(&id).ok_or(Refusal::NoContext { id })
+    }
+
+    /// The driver's context by the client's name.
+    pub fn context_of(&self, raw: u64) -> Option<Id> {
+        self.contexts.iter().find(|(_, context)| context.raw == raw).map(|(id, _)| *id)
     }
 
     pub fn add_context(&mut self, id: Id, raw: u64, device: i32, primary: bool) {
@@ -371,7 +394,9 @@ impl Executor {
         let raw = self.context(context)?.raw;
         let began = Instant::now();
         let mut happened = false;
-        while !happened && began.elapsed() < GLANCE {
+        // What is shared is brought to the client then, which takes longer and may wait.
+        let glances = !self.shared.is_used();
+        while glances && !happened && began.elapsed() < GLANCE {
             // SAFETY: events of the driver's, made by `mark`. An error other than "not ready" is the waiter's to report.
             happened = events.iter().all(|event| unsafe { self.driver.cuEventQuery(*event) }.is_ok());
         }
@@ -453,15 +478,58 @@ impl Executor {
     }
 
     /// Answers a call that waits for the GPU, with what kernels printed until then.
-    pub fn answer_after(&mut self, call: &Call, events: Vec<u64>) -> Result<Reply, Refusal> {
-        self.answer_after_in(call.asker.context, call, events)
+    pub fn answer_after(
+        &mut self,
+        call: &Call,
+        events: Vec<u64>,
+        ticket: Option<Ticket>,
+    ) -> Result<Reply, Refusal> {
+        self.answer_after_in(call.asker.context, call, events, ticket)
     }
 
-    pub fn answer_after_in(&mut self, context: Id, call: &Call, events: Vec<u64>) -> Result<Reply, Refusal> {
+    /// Answers a call that succeeded, when what the GPU has changed of what is shared has gone to the client.
+    fn answer_later(&mut self, call: &Call, ticket: Option<Ticket>, reply: Vec<u8>) -> Result<(), Refusal> {
+        let (outlet, asker) = (self.outlet.clone(), call.asker);
+        let (lines, shared) = (self.lines.clone(), self.shared.clone());
+        let then = move |_| {
+            lines.settle();
+            shared.bring(ticket);
+            outlet.answer(asker, 0, &reply);
+        };
+        self.after_nothing(call.asker.context, Box::new(then))
+    }
+
+    /// A stream of the current context.
+    pub fn place_of(&self, stream: u64) -> Place {
+        Place::Stream(self.current, stream)
+    }
+
+    /// Work was issued to a stream, in the current context, that may change what is shared.
+    pub fn works(&self, stream: u64) {
+        self.shared.works(self.place_of(stream));
+    }
+
+    /// The same, if it writes what is shared.
+    pub fn writes(&self, address: u64, stream: u64) {
+        self.shared.writes(address, self.place_of(stream));
+    }
+
+    pub fn latches(&self) -> MutexGuard<'_, crate::by_hand::Latches> {
+        self.latches.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub fn answer_after_in(
+        &mut self,
+        context: Id,
+        call: &Call,
+        events: Vec<u64>,
+        ticket: Option<Ticket>,
+    ) -> Result<Reply, Refusal> {
         let (outlet, printed, asker) = (self.outlet.clone(), self.printed.clone(), call.asker);
-        let lines = self.lines.clone();
+        let (lines, shared) = (self.lines.clone(), self.shared.clone());
         let then = move |code| {
             lines.settle();
+            shared.bring(ticket);
             outlet.answer(asker, code, &printed.take());
         };
         self.after(context, events, Box::new(then))?;

@@ -31,6 +31,7 @@ mod ranges;
 pub mod refusal;
 pub mod rig;
 mod serve;
+mod shared;
 mod snapshot;
 mod staging;
 pub mod ticket_desk;

@@ -53,6 +53,10 @@ impl Objects {
         }
     }
 
+    pub fn is_live(&self, id: Id) -> bool {
+        self.live.contains_key(&id)
+    }
+
     /// In what a live object was made.
     pub fn parent(&self, id: Id) -> Option<Id> {
         self.live.get(&id).map(|object| object.parent)

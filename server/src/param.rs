@@ -140,6 +140,7 @@ impl Hold for DevPtr {
     }
     fn hold(wire: u64, length: usize, executor: &mut Executor, _: &Call) -> Result<u64, Refusal> {
         executor.ranges.check(wire, length as u64)?;
+        executor.shared.writes(wire, crate::shared::Place::Anywhere);
         Ok(wire)
     }
     fn arg(held: &mut u64) -> u64 {

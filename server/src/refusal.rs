@@ -5,6 +5,7 @@ use farwarp_protocol::codec::CodecError;
 use farwarp_protocol::graph::PlanError;
 use farwarp_protocol::handle::{Id, ObjectKind};
 use farwarp_protocol::image::ImageError;
+use farwarp_protocol::patch::PatchError;
 
 macro_rules! refusals {
     ($($(#[$($said:tt)*])* $rule:ident $({ $($fields:tt)* })? $(($($inner:tt)*))?,)*) => {
@@ -89,6 +90,10 @@ refusals! {
     StreamAttribute { attribute: u32 },
     #[error("memory operation {operation} is none that is known")]
     MemoryOperation { operation: u32 },
+    #[error("{bytes} bytes from {address:#x} are in part something else already")]
+    Taken { address: u64, bytes: u64 },
+    #[error("what the client has changed cannot be read")]
+    Patch(#[from] PatchError),
     #[error("host call {token} is waited for already")]
     HostCallTwice { token: u64 },
     #[error("host call {token} is not waited for")]

@@ -20,6 +20,9 @@ pub fn enter(counter: &'static Counter, body: impl FnOnce() -> Result<(), Code>)
     if !within && crate::threads::leave() {
         crate::counters::answered_here();
     }
+    if !within && let Ok(shim) = shim() {
+        crate::shared::settle(shim);
+    }
     match outcome {
         Ok(Ok(())) => CUDA_SUCCESS,
         Ok(Err(code)) => code,

@@ -21,6 +21,7 @@ mod param;
 mod recent;
 mod remote;
 mod settings;
+mod shared;
 mod state;
 mod stats;
 mod threads;

@@ -8,9 +8,10 @@ use crate::credit::Credit;
 use farwarp_protocol::call::Range;
 use farwarp_protocol::error::{CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_MAP_FAILED, Code};
 use farwarp_protocol::handle::Id;
+use farwarp_protocol::space::Space;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 /// Drivers' pools grow by multiples of this, at multiples of it.
 const CHUNK_BYTES: u64 = 2 << 20;
@@ -32,6 +33,10 @@ pub struct Memory {
     opened: HashMap<([u8; 64], Id), (u64, u32)>,
     /// Device memory that is backed and not the program's yet.
     pub credit: Credit,
+    /// Addresses for memory that program and device may both see.
+    space: Option<Arc<Mutex<Space>>>,
+    /// Page-locked memory that no kernel has seen lies in here.
+    unseen: Option<Range>,
 }
 
 #[derive(Debug)]
@@ -44,8 +49,12 @@ pub struct Allocation {
     pub number: u64,
     /// Of a mapping: what each device may do, as the server counts devices.
     pub rights: Vec<(i32, u32)>,
+    /// The server has memory for it at the same address, so that it is the device's too.
+    pub shared: bool,
     /// Keeps the range out of the hands of malloc; within the arena nothing more is needed.
     _held: Vec<Arc<Held>>,
+    /// What lies there of the program's, if it is ours to give.
+    _pages: Option<Pages>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +71,10 @@ pub enum MemoryKind {
     Variable { module: Id },
     /// Page-locked host memory, with its flags: ours to free, or registered by the program.
     Host { flags: u32, registered: bool },
+    /// cuMemAllocManaged.
+    Managed,
+    /// A managed variable of a module or library.
+    ManagedVariable { module: Id },
 }
 
 /// Reserved address space, in which mappings lie.
@@ -71,6 +84,18 @@ pub struct Reservation {
 }
 
 impl Allocation {
+    /// Registered so that the device may only read it.
+    pub fn is_read_only(&self) -> bool {
+        /// `CU_MEMHOSTREGISTER_READ_ONLY`.
+        const READ_ONLY: u32 = 8;
+        matches!(self.kind, MemoryKind::Host { flags, registered: true } if flags & READ_ONLY != 0)
+    }
+
+    /// Whether the GPU can be told to use it.
+    pub fn is_on_device(&self) -> bool {
+        self.kind.is_device() || self.shared
+    }
+
     /// A mapping that somebody was let into; before that it is only addresses.
     fn is_usable_mapping(&self) -> bool {
         matches!(self.kind, MemoryKind::Mapped { .. }) && !self.rights.is_empty()
@@ -78,6 +103,10 @@ impl Allocation {
 }
 
 impl MemoryKind {
+    pub fn is_managed(self) -> bool {
+        matches!(self, MemoryKind::Managed | MemoryKind::ManagedVariable { .. })
+    }
+
     pub fn is_device(self) -> bool {
         matches!(
             self,
@@ -86,13 +115,18 @@ impl MemoryKind {
                 | MemoryKind::Pooled { .. }
                 | MemoryKind::Opened
                 | MemoryKind::Variable { .. }
+                | MemoryKind::Managed
+                | MemoryKind::ManagedVariable { .. }
         )
     }
 }
 
 impl Memory {
     pub fn new(arena: Option<Held>) -> Memory {
+        let shared_part = arena.as_ref().map(|arena| arena.range().parts_of_arena().1);
         Memory {
+            space: shared_part.map(|part| Arc::new(Mutex::new(Space::over(part)))),
+            unseen: None,
             live: BTreeMap::new(),
             arena,
             pages: HashMap::new(),
@@ -104,23 +138,77 @@ impl Memory {
         }
     }
 
+    /// Pages for the program, where the server can have some too.
+    pub fn pages(&self, bytes: u64) -> Option<Pages> {
+        let bytes = bytes.checked_next_multiple_of(page_bytes())?;
+        match &self.space {
+            Some(space) => Pages::within(space, bytes),
+            None => Pages::anywhere(bytes),
+        }
+    }
+
+    /// Takes pages of the program's into the books.
+    pub fn add_pages(&mut self, pages: Pages, bytes: u64, kind: MemoryKind, context: Id, device: i32) -> u64 {
+        let address = pages.range.address;
+        self.add_unheld(Range { address, bytes }, kind, context, device, Vec::new(), Some(pages));
+        address
+    }
+
     /// Takes a range that the server gave into the books, and holds it if it lies outside the arena.
     pub fn add(&mut self, range: Range, kind: MemoryKind, context: Id, device: i32) -> Result<(), Code> {
         let inside = self.arena.as_ref().is_some_and(|arena| arena.encloses(range));
         let held = match kind {
             // A reservation is held whole.
-            MemoryKind::Host { .. } | MemoryKind::Mapped { .. } => Vec::new(),
+            MemoryKind::Host { .. } | MemoryKind::Managed | MemoryKind::Mapped { .. } => Vec::new(),
             _ if inside => Vec::new(),
             MemoryKind::Pooled { .. } if self.hold_chunks(range) => Vec::new(),
+            MemoryKind::ManagedVariable { .. } => {
+                let held = self.hold(range).ok_or(CUDA_ERROR_MAP_FAILED)?;
+                open_held(range);
+                held
+            }
             _ => self.hold(range).ok_or(CUDA_ERROR_MAP_FAILED)?,
         };
+        self.add_unheld(range, kind, context, device, held, None);
+        Ok(())
+    }
+
+    fn add_unheld(
+        &mut self,
+        range: Range,
+        kind: MemoryKind,
+        context: Id,
+        device: i32,
+        _held: Vec<Arc<Held>>,
+        _pages: Option<Pages>,
+    ) {
         let number = self.next_number;
         self.next_number += 1;
+        let shared = matches!(kind, MemoryKind::ManagedVariable { .. });
+        if matches!(kind, MemoryKind::Host { .. }) {
+            let span = self.unseen.unwrap_or(range);
+            let address = span.address.min(range.address);
+            self.unseen = Some(Range { address, bytes: span.end().max(range.end()) - address });
+        }
         self.live.insert(
             range.address,
-            Allocation { range, kind, context, device, number, rights: Vec::new(), _held: held },
+            Allocation { range, kind, context, device, number, rights: Vec::new(), shared, _held, _pages },
         );
-        Ok(())
+    }
+
+    /// Page-locked memory that no kernel has seen lies in here; nothing if there is none.
+    pub fn unseen(&self) -> Option<Range> {
+        self.unseen
+    }
+
+    /// Whether an address is that of page-locked memory which no kernel has seen.
+    pub fn is_unseen(&self, address: u64) -> bool {
+        let host = |found: &&Allocation| matches!(found.kind, MemoryKind::Host { .. });
+        self.find(address).filter(host).is_some_and(|found| !found.shared)
+    }
+
+    pub fn set_shared(&mut self, address: u64) {
+        self.live.get_mut(&address).into_iter().for_each(|found| found.shared = true);
     }
 
     /// Holds the chunks of a pool that a range lies in, for the life of the session: the pool will give them out again. False
@@ -182,7 +270,7 @@ impl Memory {
     /// Device memory that holds all of `bytes` from `address` on.
     pub fn device(&self, address: u64, bytes: u64) -> Result<&Allocation, Code> {
         let found =
-            self.find(address).filter(|found| found.kind.is_device()).ok_or(CUDA_ERROR_INVALID_VALUE)?;
+            self.find(address).filter(|found| found.is_on_device()).ok_or(CUDA_ERROR_INVALID_VALUE)?;
         let end = address.checked_add(bytes).ok_or(CUDA_ERROR_INVALID_VALUE)?;
         let mut last = found;
         // Mappings side by side are one range to whoever uses them.
@@ -327,25 +415,86 @@ impl Drop for Held {
     }
 }
 
-/// Page-locked memory of the program's: ordinary pages here, as no GPU of this machine will read them.
-pub fn map_host(bytes: usize) -> Option<u64> {
-    // SAFETY: a fresh anonymous mapping, whose address nobody had before.
+/// Page-locked and managed memory of the program's: ordinary pages here, as no GPU of this machine will read them. They go when
+/// the program has said that it is done with them.
+#[derive(Debug)]
+pub struct Pages {
+    range: Range,
+    /// Where the addresses go back to.
+    space: Option<Arc<Mutex<Space>>>,
+}
+
+/// So that a large range and its neighbours share no granule of the server's.
+const LARGE_BYTES: u64 = 2 << 20;
+
+impl Pages {
+    /// In a part of the arena, which is held.
+    fn within(space: &Arc<Mutex<Space>>, bytes: u64) -> Option<Pages> {
+        let alignment = if bytes >= LARGE_BYTES { LARGE_BYTES } else { page_bytes() };
+        let address = lock(space).take(bytes, alignment)?;
+        let pages = Pages { range: Range { address, bytes }, space: Some(space.clone()) };
+        map_fixed(pages.range, libc::PROT_READ | libc::PROT_WRITE).then_some(pages)
+    }
+
+    fn anywhere(bytes: u64) -> Option<Pages> {
+        // SAFETY: a fresh anonymous mapping, whose address nobody had before.
+        let got = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                bytes as usize,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        (got != libc::MAP_FAILED)
+            .then_some(Pages { range: Range { address: got as u64, bytes }, space: None })
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        match &self.space {
+            Some(space) => {
+                // The addresses stay held; where that fails they are given to nobody again.
+                if map_fixed(self.range, libc::PROT_NONE) {
+                    lock(space).give(self.range);
+                }
+            }
+            // SAFETY: made by `anywhere`, and the program said that it is done.
+            None => drop(unsafe { libc::munmap(self.range.address as *mut _, self.range.bytes as usize) }),
+        }
+    }
+}
+
+fn lock(space: &Mutex<Space>) -> std::sync::MutexGuard<'_, Space> {
+    space.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// Fresh pages in a range that is held, in place of what was there.
+fn map_fixed(range: Range, access: i32) -> bool {
+    // SAFETY: the range lies in the arena, which is ours, in a part of it that nobody has; or its owner is done with it.
     let got = unsafe {
         libc::mmap(
-            std::ptr::null_mut(),
-            bytes,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+            range.address as *mut _,
+            range.bytes as usize,
+            access,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED,
             -1,
             0,
         )
     };
-    (got != libc::MAP_FAILED).then_some(got as u64)
+    got != libc::MAP_FAILED
 }
 
-pub fn unmap_host(range: Range) {
-    // SAFETY: the range was made by `map_host` and has left the books; its bytes are the program's, which said that it is done.
-    unsafe { libc::munmap(range.address as *mut _, range.bytes as usize) };
+/// Lets the program read and write pages that are held for a variable of its own; what lies beside it there is the device's alone.
+fn open_held(range: Range) {
+    let page = page_bytes();
+    let address = range.address / page * page;
+    let bytes = range.end().next_multiple_of(page) - address;
+    // SAFETY: pages of ours without access, which nothing else refers to.
+    unsafe { libc::mprotect(address as *mut _, bytes as usize, libc::PROT_READ | libc::PROT_WRITE) };
 }
 
 pub fn page_bytes() -> u64 {
@@ -385,11 +534,18 @@ mod tests {
                 device: 0,
                 number: 1,
                 rights: Vec::new(),
+                shared: false,
                 _held: Vec::new(),
+                _pages: None,
             };
             memory.live.insert(*address, allocation);
         }
         memory
+    }
+
+    /// Addresses that nobody has just now.
+    fn spare(bytes: u64) -> u64 {
+        Pages::anywhere(bytes).unwrap().range.address
     }
 
     #[test]
@@ -412,8 +568,7 @@ mod tests {
     #[test]
     fn variables_that_share_a_page_hold_it_together() {
         let (page, variable) = (page_bytes(), MemoryKind::Variable { module: Id(7) });
-        let spare = map_host(8 * page as usize).unwrap();
-        unmap_host(Range { address: spare, bytes: 8 * page });
+        let spare = spare(8 * page);
         let mut memory = Memory::new(None);
         // One in the first page, one that begins there and ends four pages on, one beside its end.
         let at = |offset, bytes| Range { address: spare + offset, bytes };
@@ -428,11 +583,9 @@ mod tests {
 
     #[test]
     fn a_held_range_is_given_to_nobody_else_until_it_is_dropped() {
-        let free = Held::at(Range { address: map_host(1 << 20).unwrap(), bytes: 1 << 20 });
-        assert!(free.is_none(), "memory in use cannot be held");
-        let spare = map_host(1 << 20).unwrap();
-        unmap_host(Range { address: spare, bytes: 1 << 20 });
-        let range = Range { address: spare, bytes: 1 << 20 };
+        let used = Pages::anywhere(1 << 20).unwrap();
+        assert!(Held::at(used.range).is_none(), "memory in use cannot be held");
+        let range = Range { address: spare(1 << 20), bytes: 1 << 20 };
         let held = Held::at(range).unwrap();
         assert!(Held::at(range).is_none());
         drop(held);

@@ -11,6 +11,7 @@ mod front;
 use self::core::{Core, RECONNECT_PAUSE, Signs};
 use self::front::{Front, TOLD_BYTES_MAX, Who};
 use crate::landing::Landing;
+use crate::shared::Twins;
 use crate::stats::Traffic;
 use crate::wait;
 use farwarp_link::{DialError, Dialled, Link, LinkStats};
@@ -22,7 +23,7 @@ use farwarp_protocol::frame::{FLAG_ASKED, Header, RecordKind};
 use farwarp_protocol::handle::Id;
 use farwarp_protocol::limits::LANDING_BYTES_MAX;
 use farwarp_protocol::session::Limits;
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// How long a waiting thread looks at its socket before it sleeps on it: about the time that waking up costs.
@@ -51,6 +52,7 @@ pub struct Remote {
     /// Signalled when an answer for a sleeping thread arrived, or the leader left.
     news: Condvar,
     settings: Settings,
+    twins: Arc<Twins>,
 }
 
 pub struct Settings {
@@ -68,12 +70,14 @@ impl Remote {
         let mut client = Client::new(Limits::default(), settings.resume_grace);
         client.connected();
         made_known(dialled.link.as_ref());
+        let twins = Arc::<Twins>::default();
         Ok(Remote {
             front: Front::new()?,
-            core: Mutex::new(Core::new(client, dialled.link)),
+            core: Mutex::new(Core::new(client, dialled.link, twins.clone())),
             signs: Signs::default(),
             news: Condvar::new(),
             settings,
+            twins,
         })
     }
 
@@ -81,6 +85,22 @@ impl Remote {
     pub fn ask(&self, op: u32, body: &[&[u8]]) -> Result<Answer, Code> {
         let number = self.ask_ahead(op, body)?;
         self.answer(number)
+    }
+
+    /// The same, about another context than the calling thread's.
+    pub fn ask_about(&self, context: Id, op: u32, body: &[&[u8]]) -> Result<Answer, Code> {
+        let number = self.put(Header { about: context.0, ..header(op, FLAG_ASKED) }, body, None)?;
+        self.answer(number)
+    }
+
+    /// What is shared with the GPU.
+    pub fn twins(&self) -> &Twins {
+        &self.twins
+    }
+
+    /// Lets somebody take what the GPU has changed of that.
+    pub fn take_patches(&self, take: impl FnOnce(&mut Client)) {
+        take(&mut self.lock().client);
     }
 
     /// Sends a call and goes on. Its failure, if any, is heard by this thread's next call.

@@ -9,6 +9,7 @@ use crate::call::in_context_hearing;
 use crate::landing::Landing;
 use crate::memory::Memory;
 use crate::output;
+use crate::shared;
 use crate::state::Shim;
 use crate::threads;
 use farwarp_face::copies::{BoxCopy, Place, Side};
@@ -57,7 +58,14 @@ enum Found {
         block: Block,
         context: Id,
         device: i32,
+        shared: bool,
     },
+}
+
+impl Found {
+    fn is_shared(self) -> bool {
+        matches!(self, Found::Device { shared: true, .. })
+    }
 }
 
 impl Transfer {
@@ -92,6 +100,15 @@ impl Transfer {
             let memory = self.shim.memory();
             (find(&memory, &self.copy.to, shape)?, find(&memory, &self.copy.from, shape)?)
         };
+        if to.is_shared() || from.is_shared() {
+            shared::send(self.shim)?;
+        }
+        self.issue_between(to, from)?;
+        // The program itself may look there when this returns.
+        if to.is_shared() && self.pace == Pace::Synchronous { self.wait() } else { Ok(()) }
+    }
+
+    fn issue_between(&self, to: Found, from: Found) -> Result<(), Code> {
         match (to, from) {
             (Found::Device { block: to, .. }, Found::Host { block: from, pinned }) => {
                 let late = pinned || self.in_graph || self.pace == Pace::Synchronous;
@@ -211,8 +228,8 @@ impl Transfer {
 
     fn on_device(&self, to: Found, from: Found) -> Result<(), Code> {
         let (
-            Found::Device { block: to, context: destination, device: to_device },
-            Found::Device { block: from, context: source, device: from_device },
+            Found::Device { block: to, context: destination, device: to_device, .. },
+            Found::Device { block: from, context: source, device: from_device, .. },
         ) = (to, from)
         else {
             return Err(CUDA_ERROR_INVALID_VALUE);
@@ -291,12 +308,18 @@ fn find(memory: &Memory, place: &Place, shape: Shape) -> Result<Found, Code> {
             Ok(Found::Host { block, pinned: false })
         };
     };
-    if found.kind.is_device() {
+    // What is shared is the device's: in the stream's order its bytes are right there.
+    let inside = block.start + bytes <= found.range.end();
+    if found.kind.is_device() || (found.shared && inside) {
         let found = memory.device(block.start, bytes)?;
-        return Ok(Found::Device { block, context: found.context, device: found.device });
+        return Ok(Found::Device {
+            block,
+            context: found.context,
+            device: found.device,
+            shared: found.shared,
+        });
     }
     // A host buffer may begin in registered memory and end beyond it.
-    let inside = block.start + bytes <= found.range.end();
     if inside || side == Side::Host {
         return Ok(Found::Host { block, pinned: inside });
     }

@@ -97,6 +97,11 @@ fn each_cuda_program_is_run_by_a_test() {
 }
 
 #[test]
+fn managed_memory_and_variables_are_the_same_on_both_roads() {
+    same_on_both_roads(&["managed"]);
+}
+
+#[test]
 fn captured_and_built_graphs_of_the_runtime_are_the_same_on_both_roads() {
     same_on_both_roads(&["graphs_runtime"]);
 }

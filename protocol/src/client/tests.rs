@@ -3,7 +3,7 @@
 use super::*;
 use crate::call::{HostCallDue, op};
 use crate::error::{CUDA_ERROR_ASSERT, CUDA_ERROR_INVALID_VALUE};
-use crate::limits::HEADER_BYTES;
+use crate::limits::{HEADER_BYTES, PIECE_BYTES};
 use crate::worker::{Asker, WhenFull, Worker};
 
 const CONTEXT: Id = Id(7);
@@ -186,6 +186,10 @@ fn a_server_cannot_fill_the_client_with_notices() {
         flooded(says((0..=calls).map(host_call))),
         (Some(SESSION_LOST), false, Some(Breach::HostCalls))
     );
+    let patch = |_| (Header { op: NOTICE_PATCH, ..call(0, 0) }, vec![0; PIECE_BYTES]);
+    let patches = PATCHES_BYTES_MAX / PIECE_BYTES;
+    assert_eq!(flooded(says((0..patches).map(patch))), (None, true, None));
+    assert_eq!(flooded(says((0..=patches).map(patch))), (Some(SESSION_LOST), false, Some(Breach::Patches)));
     assert_eq!(flooded(says((0..contexts).map(lost))), (None, true, None));
     assert_eq!(
         flooded(says((0..=contexts).map(lost))),

@@ -41,7 +41,7 @@ macro_rules! library_management { ($then:ident) => { $then! {
         dptr: Option<Out<DevPtr>> = new in library, bytes: Option<Out<usize>>, library: Library, name: In<Text>,
     );
     /// The address and size of a library's managed variable.
-    #[since(12000)] deny fn cuLibraryGetManaged(
+    #[since(12000)] hand fn cuLibraryGetManaged( // its bytes are here as well
         dptr: Option<Out<DevPtr>> = new in library, bytes: Option<Out<usize>>, library: Library, name: In<Text>,
     );
     /// The address of a function that has one address everywhere.

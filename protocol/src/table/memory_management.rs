@@ -35,13 +35,13 @@ macro_rules! memory_management { ($then:ident) => { $then! {
     /// Allocates pinned host memory, with flags.
     #[since(2020)] hand fn cuMemHostAlloc(pp: Out<HostPtr>, bytesize: usize, Flags: u32); // the memory is the program's, and lives in the shim
     /// The address at which a kernel sees pinned memory.
-    #[since(3020)] deny fn cuMemHostGetDevicePointer_v2(pdptr: Out<DevPtr>, p: HostPtr, Flags: u32);
+    #[since(3020)] hand fn cuMemHostGetDevicePointer_v2(pdptr: Out<DevPtr>, p: HostPtr, Flags: u32); // from now on the memory is shared
     /// The address at which a kernel sees pinned memory, in 32-bit sizes.
     #[since(2020)] deny fn cuMemHostGetDevicePointer(pdptr: Out<DevPtrV1>, p: HostPtr, Flags: u32);
     /// The flags that pinned memory was allocated with.
     #[since(2030)] here fn cuMemHostGetFlags(pFlags: Out<u32>, p: HostPtr);
     /// Allocates memory that host and devices share.
-    #[since(6000)] deny fn cuMemAllocManaged(dptr: Out<DevPtr> = new, bytesize: DeviceBytes, flags: u32);
+    #[since(6000)] hand fn cuMemAllocManaged(dptr: Out<DevPtr> = new, bytesize: DeviceBytes, flags: u32); // its pages are here as well
     /// Has a function called when something happens to a device.
     #[since(12040)] deny fn cuDeviceRegisterAsyncNotification(
         device: Device, callbackFunc: HostFn<CUasyncCallback>, userData: HostPtr, callback: Out<AsyncCallbackHandle>,

@@ -78,7 +78,7 @@ macro_rules! stream_management { ($then:ident) => { $then! {
         hStream: Stream, dependencies: Option<In<GraphNode>>[numDependencies], numDependencies: usize, flags: u32,
     );
     /// Ties managed memory to a stream.
-    #[since(6000)] deny fn cuStreamAttachMemAsync | cuStreamAttachMemAsync_ptsz (hStream: Stream, dptr: DevPtr[length], length: usize, flags: u32);
+    #[since(6000)] here fn cuStreamAttachMemAsync | cuStreamAttachMemAsync_ptsz (hStream: Stream, dptr: DevPtr[length], length: usize, flags: u32);
     /// Whether all work of a stream is done.
     #[since(2000)] ask fn cuStreamQuery | cuStreamQuery_ptsz (hStream: Stream);
     /// Waits for all work of a stream.

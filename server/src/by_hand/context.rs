@@ -4,6 +4,7 @@
 use crate::executor::{Call, Executor, Reply};
 use crate::param::Reader;
 use crate::refusal::Refusal;
+use crate::shared::Place;
 use farwarp_protocol::call::{ContextGone, ContextNew};
 use farwarp_protocol::codec::decode;
 use farwarp_protocol::error::Code;
@@ -49,7 +50,7 @@ pub fn context_gone(executor: &mut Executor, call: &Call) -> Result<Reply, Refus
     }
     executor.objects.remove(context, ObjectKind::Context)?;
     executor.ranges.parent_gone(context);
-    executor.latches.context_gone(context);
+    executor.latches().context_gone(context);
     executor.links.context_gone(context);
     super::graphs_of_context_gone(executor);
     super::peers_of_context_gone(executor, context);
@@ -58,6 +59,10 @@ pub fn context_gone(executor: &mut Executor, call: &Call) -> Result<Reply, Refus
     };
     executor.awaited.context_gone(context);
     executor.nothing_settles_in(gone.raw);
+    {
+        let (mut shared, objects) = (executor.shared.lock(), &executor.objects);
+        shared.gone(Some(gone.raw), |parent| objects.is_live(parent));
+    }
     executor.arena().context_gone(context);
     executor.count_memory();
     // SAFETY: a context that this session made and that nothing refers to any more. A reset also frees what another
@@ -76,7 +81,11 @@ pub fn context_gone(executor: &mut Executor, call: &Call) -> Result<Reply, Refus
 pub fn synchronize_context(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
     let context: Id = decode(call.body)?;
     match executor.mark_context(context)? {
-        Ok(events) => executor.answer_after_in(context, call, events),
+        Ok(events) => {
+            let raw = executor.context(context)?.raw;
+            let ticket = executor.shared.ticket(Place::Context(raw));
+            executor.answer_after_in(context, call, events, ticket)
+        }
         Err(code) => Ok(Reply::Now(code, executor.printed.take())),
     }
 }

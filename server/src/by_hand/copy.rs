@@ -23,6 +23,7 @@ pub fn copy_to_device(executor: &mut Executor, call: &Call) -> Result<Reply, Ref
     executor.ranges.check(destination, bytes.len() as u64)?;
     let stream = executor.stream(call, stream)?;
     executor.enter(call)?;
+    executor.writes(destination, stream);
     if bytes.len() <= TAKEN_AT_ONCE_BYTES {
         // SAFETY: the destination was checked; pageable bytes of this size are taken before the call returns.
         let outcome = unsafe {
@@ -75,10 +76,12 @@ pub fn copy_to_host(executor: &mut Executor, call: &Call) -> Result<Reply, Refus
         Err(code) => return Ok(Reply::Now(code, Vec::new())),
     };
     let (outlet, printed, asker) = (executor.outlet.clone(), executor.printed.clone(), call.asker);
-    let lines = executor.lines.clone();
+    let (lines, shared) = (executor.lines.clone(), executor.shared.clone());
+    let ticket = shared.ticket(executor.place_of(stream));
     let then = move |code| match code {
         0 => {
             lines.settle();
+            shared.bring(ticket);
             let printed = printed.take();
             let bytes = &piece.bytes()[..bytes as usize];
             outlet.answer_parts(asker, 0, &[bytes, &printed]);
@@ -101,6 +104,7 @@ pub fn copy_on_device(executor: &mut Executor, call: &Call) -> Result<Reply, Ref
         None => None,
     };
     executor.enter(call)?;
+    executor.writes(destination, stream);
     let (driver, bytes) = (executor.driver, bytes as usize);
     // SAFETY: both ranges were checked, and the contexts are live.
     let outcome = unsafe {

@@ -25,6 +25,7 @@ pub fn box_to_device(executor: &mut Executor, call: &Call) -> Result<Reply, Refu
     check(executor, destination, shape)?;
     let stream = executor.stream(call, stream)?;
     executor.enter(call)?;
+    executor.writes(destination.start, stream);
     let mut piece = match staging(executor, call, stream)? {
         Ok(piece) => piece,
         Err(code) => return Ok(Reply::Now(code, Vec::new())),
@@ -65,10 +66,12 @@ pub fn box_to_host(executor: &mut Executor, call: &Call) -> Result<Reply, Refusa
         Err(code) => return Ok(Reply::Now(code, Vec::new())),
     };
     let (outlet, printed, asker) = (executor.outlet.clone(), executor.printed.clone(), call.asker);
-    let lines = executor.lines.clone();
+    let (lines, shared) = (executor.lines.clone(), executor.shared.clone());
+    let ticket = shared.ticket(executor.place_of(stream));
     let then = move |code| match code {
         0 => {
             lines.settle();
+            shared.bring(ticket);
             let printed = printed.take();
             outlet.answer_parts(asker, 0, &[&piece.bytes()[..bytes], &printed]);
         }
@@ -90,6 +93,7 @@ pub fn box_on_device(executor: &mut Executor, call: &Call) -> Result<Reply, Refu
         copy.source.context = executor.context(source)?.raw;
     }
     executor.enter(call)?;
+    executor.writes(copy.destination.device, stream);
     // SAFETY: both sides were checked, and the contexts are live.
     let outcome = unsafe {
         match alone {

@@ -70,9 +70,10 @@ pub fn to_device_later(executor: &mut Executor, call: &Call) -> Result<Reply, Re
     let ToDeviceLater { destination, shape, stream, token } = decode(call.body)?;
     let parts = parts(shape)?;
     check(executor, destination, shape)?;
-    executor.latches.check_new(token)?;
+    executor.latches().check_new(token)?;
     let stream = executor.stream(call, stream)?;
     executor.enter(call)?;
+    executor.writes(destination.start, stream);
     if let Err(code) = super::latch(executor, call, stream, token)? {
         return Ok(Reply::Now(code, Vec::new()));
     }
@@ -88,7 +89,7 @@ pub fn to_device_later(executor: &mut Executor, call: &Call) -> Result<Reply, Re
             Ok(Reply::DONE)
         }
         Err(code) => {
-            executor.latches.open(token);
+            executor.latches().open(token);
             Ok(Reply::Now(code, Vec::new()))
         }
     }
@@ -109,7 +110,7 @@ pub fn later_bytes(executor: &mut Executor, call: &Call) -> Result<Reply, Refusa
     copy.came += 1;
     if copy.came == copy.parts.len() {
         executor.awaited.copies.remove(&token);
-        executor.latches.open(token).ok_or(Refusal::NoSuchHostCall { token })?;
+        executor.latches().open(token).ok_or(Refusal::NoSuchHostCall { token })?;
     }
     Ok(Reply::DONE)
 }

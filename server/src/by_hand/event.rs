@@ -3,6 +3,7 @@
 
 use crate::executor::{Call, Executor, Reply};
 use crate::refusal::Refusal;
+use crate::shared::Place;
 use farwarp_protocol::codec::decode;
 use farwarp_protocol::handle::{Id, ObjectKind};
 
@@ -29,7 +30,8 @@ pub fn synchronize_event(executor: &mut Executor, call: &Call) -> Result<Reply, 
     let raw = executor.objects.get(decode(call.body)?, ObjectKind::Event)?;
     executor.enter(call)?;
     let (outlet, printed, asker) = (executor.outlet.clone(), executor.printed.clone(), call.asker);
-    let (driver, lines) = (executor.driver, executor.lines.clone());
+    let (driver, lines, shared) = (executor.driver, executor.lines.clone(), executor.shared.clone());
+    let ticket = shared.ticket(Place::Nowhere);
     // SAFETY: a live event of this session's.
     match unsafe { driver.cuEventQuery(raw) } {
         Ok(()) => Ok(Reply::Now(0, printed.take())),
@@ -38,6 +40,7 @@ pub fn synchronize_event(executor: &mut Executor, call: &Call) -> Result<Reply, 
                 // SAFETY: as above. The client may destroy it meanwhile, which the driver allows.
                 let code = unsafe { driver.cuEventSynchronize(raw) }.err().unwrap_or(0);
                 lines.settle();
+                shared.bring(ticket);
                 outlet.answer(asker, code, &printed.take());
             };
             executor.after_nothing(call.asker.context, Box::new(then))?;

@@ -247,6 +247,7 @@ pub fn graph_launch(executor: &mut Executor, call: &Call) -> Result<Reply, Refus
     let raw = executor.objects.get(exec, ObjectKind::GraphExec)?;
     let stream = executor.stream(call, stream)?;
     executor.enter(call)?;
+    executor.works(stream);
     // SAFETY: a live executable graph and stream.
     Ok(unsafe { executor.driver.cuGraphLaunch(raw, stream) }.into())
 }

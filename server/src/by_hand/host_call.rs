@@ -5,11 +5,13 @@
 use crate::driver::Driver;
 use crate::executor::{Call, Executor, Reply};
 use crate::refusal::Refusal;
+use crate::shared::Place;
 use farwarp_protocol::call::{HostCall, HostCallDue, NOTICE_HOST_CALL};
 use farwarp_protocol::codec::{decode, encode};
 use farwarp_protocol::error::{CUDA_ERROR_OUT_OF_MEMORY, Code};
 use farwarp_protocol::handle::Id;
 use std::collections::HashMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Functions of one context that may be waited for at one time.
@@ -99,7 +101,7 @@ impl Words {
 
 pub fn host_call(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
     let HostCall { stream, token } = decode(call.body)?;
-    executor.latches.check_new(token)?;
+    executor.latches().check_new(token)?;
     let stream = executor.stream(call, stream)?;
     executor.enter(call)?;
     Ok(latch(executor, call, stream, token)?.into())
@@ -127,17 +129,21 @@ fn stop(executor: &mut Executor, call: &Call, stream: u64, token: u64) -> Result
         Ok(event) => event,
         Err(code) => return Ok(Err(code)),
     };
-    let closed = executor.latches.close(driver, context, token);
+    let closed = executor.latches().close(driver, context, token);
     // SAFETY: the word lives as long as the context.
     let outcome =
         closed.and_then(|(word, open)| unsafe { driver.cuStreamWaitValue32_v2(stream, word, open, REACHES) });
     if outcome.is_err() {
-        executor.latches.give_back(token);
+        executor.latches().give_back(token);
         executor.after(context, vec![reached], Box::new(drop))?;
     } else {
         let (outlet, lines) = (executor.outlet.clone(), executor.lines.clone());
+        let shared = executor.shared.clone();
+        // The function sees what kernels before it have changed.
+        let ticket = shared.ticket(Place::Nowhere);
         let then = move |code| {
             lines.settle();
+            shared.bring(ticket);
             outlet.notice(NOTICE_HOST_CALL, &encode(&HostCallDue { token, code, refused: false }));
         };
         executor.in_line(context, stream, reached, false, Box::new(then))?;
@@ -147,6 +153,24 @@ fn stop(executor: &mut Executor, call: &Call, stream: u64, token: u64) -> Result
 
 pub fn host_call_done(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
     let token: u64 = decode(call.body)?;
-    executor.latches.open(token).ok_or(Refusal::NoSuchHostCall { token })?;
+    let open = move |latches: &Mutex<Latches>| {
+        latches.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).open(token)
+    };
+    let closed = executor.latches().closed.get(&token).copied();
+    let (context, _) = closed.ok_or(Refusal::NoSuchHostCall { token })?;
+    // What the function has changed of what is shared comes before what waits for the function.
+    let changes = super::changes_under_way(executor)?;
+    if changes.is_empty() {
+        open(&executor.latches);
+        return Ok(Reply::DONE);
+    }
+    let latches = executor.latches.clone();
+    executor.after(
+        context,
+        changes,
+        Box::new(move |_| {
+            let _ = open(&latches);
+        }),
+    )?;
     Ok(Reply::DONE)
 }

@@ -53,6 +53,7 @@ pub fn with_configuration(
     let function = executor.launchable(launch.function)?;
     let stream = executor.stream(call, launch.stream)?;
     executor.enter(call)?;
+    executor.works(stream);
     let attributes: Vec<LaunchAttribute> = launch
         .attributes
         .iter()

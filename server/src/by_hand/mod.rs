@@ -19,6 +19,7 @@ mod occupancy;
 mod peer;
 mod pool;
 mod set;
+mod shared;
 mod stream;
 mod virtual_memory;
 
@@ -39,5 +40,6 @@ pub use occupancy::*;
 pub use peer::*;
 pub use pool::*;
 pub use set::*;
+pub use shared::*;
 pub use stream::*;
 pub use virtual_memory::*;

@@ -7,7 +7,7 @@ use crate::executor::{Call, Executor, Reply};
 use crate::refusal::Refusal;
 use farwarp_protocol::call::{
     Attributes, FindFunction, FindVariable, JIT_OPTIONS_CROSSING, JitOptions, KernelFunction, Layout,
-    LibraryModule, LoadLibrary, LoadModule, Loaded, Range, Unload,
+    LibraryModule, LoadLibrary, LoadModule, Loaded, Range, Unload, Variable,
 };
 use farwarp_protocol::codec::{decode, encode};
 use farwarp_protocol::error::Code;
@@ -201,6 +201,8 @@ pub fn unload(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
     }
     let raw = executor.objects.remove(object, kind)?;
     executor.ranges.parent_gone(object);
+    let objects = &executor.objects;
+    executor.shared.lock().gone(None, |parent| objects.is_live(parent));
     // SAFETY: what this session loaded, and nobody names any more.
     Ok(unsafe { if is_library { driver.cuLibraryUnload(raw) } else { driver.cuModuleUnload(raw) } }.into())
 }
@@ -255,13 +257,36 @@ pub fn find_variable(executor: &mut Executor, call: &Call) -> Result<Reply, Refu
             driver.cuModuleGetGlobal_v2(&mut address, &mut bytes, module, name.as_ptr())
         }
     };
-    Ok(outcome
-        .map(|()| {
-            let range = Range { address, bytes: bytes as u64 };
-            executor.ranges.born(range, within);
-            encode(&range)
-        })
-        .into())
+    Ok(outcome.map(|()| encode(&found_variable(executor, within, address, bytes))).into())
+}
+
+/// A managed variable of a library, which has it before any context is there.
+pub fn find_managed(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
+    let FindVariable { within, name } = decode(call.body)?;
+    let name = checked_name(name)?;
+    let library = executor.objects.get(within, ObjectKind::Library)?;
+    if call.asker.context != Id(0) {
+        executor.enter(call)?;
+    }
+    let (mut address, mut bytes) = (0, 0);
+    // SAFETY: a live library, a NUL-terminated name, two writable numbers.
+    let outcome =
+        unsafe { executor.driver.cuLibraryGetManaged(&mut address, &mut bytes, library, name.as_ptr()) };
+    Ok(outcome.map(|()| encode(&found_variable(executor, within, address, bytes))).into())
+}
+
+fn found_variable(executor: &mut Executor, within: Id, address: u64, bytes: usize) -> Variable {
+    let range = Range { address, bytes: bytes as u64 };
+    let managed = super::is_managed(executor, address);
+    // The driver's word stands; a managed variable is one range however it was found.
+    let known = executor.shared.lock().find(address).is_some();
+    if !known {
+        executor.ranges.born(range, within);
+    }
+    if managed {
+        executor.shared.lock().found_managed(range, within);
+    }
+    Variable { range, managed }
 }
 
 pub fn checked_name(name: String) -> Result<CString, Refusal> {

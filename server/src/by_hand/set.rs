@@ -16,6 +16,7 @@ pub fn fill(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
     executor.ranges.check(destination, bytes)?;
     let stream = executor.stream(call, stream)?;
     executor.enter(call)?;
+    executor.writes(destination, stream);
     let (driver, pitch, count, height) = (executor.driver, pitch as usize, count as usize, rows as usize);
     // SAFETY: the whole extent was checked.
     let outcome = unsafe {

@@ -4,6 +4,7 @@
 use crate::driver::MemOp;
 use crate::executor::{Call, Executor, Reply};
 use crate::refusal::Refusal;
+use crate::shared::Place;
 use farwarp_protocol::call::{
     BATCH_MAX, MemoryOperation, STREAM_ATTRIBUTES, STREAM_WINDOW, StreamAttribute, window_of,
 };
@@ -84,6 +85,7 @@ pub fn batch_memory_operations(executor: &mut Executor, call: &Call) -> Result<R
         let width = operation.width().ok_or(unknown)?;
         if width > 0 {
             executor.ranges.check(operation.address, width)?;
+            executor.shared.writes(operation.address, Place::Anywhere);
         }
         list.push(MemOp::new(&operation, width == 0));
     }
@@ -98,7 +100,10 @@ pub fn synchronize_stream(executor: &mut Executor, call: &Call) -> Result<Reply,
     let stream = executor.stream(call, decode(call.body)?)?;
     executor.enter(call)?;
     match executor.mark(stream) {
-        Ok(event) => executor.answer_after(call, vec![event]),
+        Ok(event) => {
+            let ticket = executor.shared.ticket(executor.place_of(stream));
+            executor.answer_after(call, vec![event], ticket)
+        }
         Err(code) => Ok(Reply::Now(code, executor.printed.take())),
     }
 }

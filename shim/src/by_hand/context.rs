@@ -209,7 +209,7 @@ fn make(shim: &Shim, new: ContextNew) -> Result<(), Code> {
 /// Everything in the context dies with it, on both sides. The face hears of it last: its destructors may call CUDA, and must
 /// find the context gone.
 fn unmake(shim: &Shim, context: Id) -> Result<(), Code> {
-    if !host_call::is_idle() {
+    if !host_call::is_idle() || shim.remote.twins().are_used() {
         // The server destroys it between two calls, so what streams still wait for from here has to come before.
         let _ = shim.remote.ask(SYNCHRONIZE_CONTEXT, &[&encode(&context)]);
     }
@@ -217,6 +217,7 @@ fn unmake(shim: &Shim, context: Id) -> Result<(), Code> {
     shim.contexts().deactivate(context);
     super::graph::context_gone(context);
     shim.objects().context_gone(context);
+    crate::shared::gone(shim, context);
     shim.memory().context_gone(context);
     shim.remote.context_gone(context);
     farwarp_face::context_gone(context.0 as *mut _);

@@ -10,6 +10,7 @@
 use super::graph_steps::{self, Steps};
 use super::{host_call, image, launch};
 use crate::call::{in_context, in_context_hearing};
+use crate::shared;
 use crate::state::{Shim, shim};
 use crate::threads;
 use cudarc::driver::sys::*;
@@ -222,6 +223,7 @@ impl Host for Graphs {
     fn launch(&self, id: Id, stream: u64) -> Result<(), Code> {
         let (shim, context) = in_context_hearing()?;
         let stream = super::copy::checked(shim, stream)?;
+        shared::send(shim)?;
         let found = {
             let mut execs = execs();
             let known =
@@ -257,6 +259,7 @@ fn check(shim: &Shim, plan: &Plan) -> Result<(), Code> {
         Work::Empty | Work::Host { .. } => Ok(()),
         Work::Kernel(kernel) => {
             shim.objects().layout(kernel.function)?;
+            shared::share_named(shim, &kernel.params)?;
             context(kernel.context)
         }
         Work::Copy(copy) => {

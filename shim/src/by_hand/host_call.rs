@@ -7,6 +7,7 @@
 
 use super::copy::checked;
 use crate::call::in_context_hearing;
+use crate::shared;
 use crate::state::{Shim, shim, start_thread};
 use crate::threads;
 use crate::transfer::Deferred;
@@ -203,6 +204,9 @@ fn labour() {
             crew.idle -= 1;
         };
         drop(crew);
+        if let Ok(shim) = shim() {
+            shared::settle(shim);
+        }
         threads::within_host_function(|| call(queued, due.code));
         done(due);
     }
@@ -225,6 +229,7 @@ fn done(due: HostCallDue) {
     if !due.refused
         && let Ok(shim) = shim()
     {
+        let _ = shared::send(shim);
         let _ = shim.remote.tell(HOST_CALL_DONE, &[&encode(&due.token)]);
     }
     UNFINISHED.fetch_sub(1, Ordering::AcqRel);

@@ -8,6 +8,7 @@
 use super::copy::checked;
 use crate::call::in_context_hearing;
 use crate::objects::Shape;
+use crate::shared;
 use crate::state::Shim;
 use cudarc::driver::sys::CUlaunchConfig;
 use farwarp_protocol::call::{LAUNCH, Launch, Layout};
@@ -206,6 +207,7 @@ unsafe fn launch(
         (true, true) if layout.params.is_empty() => Vec::new(),
         _ => return Err(CUDA_ERROR_INVALID_VALUE),
     };
+    shared::before_launch(shim, &buffer)?;
     let shape = shape(&launch);
     if shape.is_within(&UNASKED)
         || shim.objects().accepted(launch.function.0).is_some_and(|accepted| shape.is_within(accepted))

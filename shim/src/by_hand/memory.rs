@@ -6,8 +6,9 @@
 #![allow(non_snake_case, clippy::missing_safety_doc)]
 
 use crate::call::in_context_hearing;
-use crate::here::give;
-use crate::memory::{MemoryKind, is_mapped, map_host, page_bytes, unmap_host};
+use crate::here::{ATTACH_GLOBAL, ATTACH_HOST, give};
+use crate::memory::{MemoryKind, is_mapped};
+use crate::shared;
 use crate::state::Shim;
 use farwarp_protocol::call::{ALLOCATE, Allocate, FENCE, FREE, Range, SYNCHRONIZE_CONTEXT, op};
 use farwarp_protocol::codec::encode;
@@ -149,6 +150,11 @@ pub unsafe fn cuMemFree_v2(address: u64) -> Result<(), Code> {
     if shim.memory().find(address).is_some_and(|found| matches!(found.kind, MemoryKind::Pooled { .. })) {
         return super::pool::free_now(shim, context, address);
     }
+    let is_managed = |kind| matches!(kind, MemoryKind::Managed);
+    if shim.memory().find(address).is_some_and(|found| is_managed(found.kind)) {
+        end_sharing(shim, address, is_managed)?;
+        return shim.memory().remove(address, is_managed).map(drop);
+    }
     if let Some(freed) = farwarp_graphs::free(&super::graph::Graphs, address) {
         return freed;
     }
@@ -200,16 +206,58 @@ pub unsafe fn cuMemHostAlloc(address: *mut *mut c_void, bytes: usize, flags: u32
     if address.is_null() || bytes == 0 || flags & !HOST_ALLOC_FLAGS_KNOWN != 0 {
         return Err(CUDA_ERROR_INVALID_VALUE);
     }
-    if flags & DEVICE_MAP != 0 {
-        // CAN_MAP_HOST_MEMORY is 0 until kernels can reach it.
-        return Err(CUDA_ERROR_NOT_SUPPORTED);
-    }
-    let device = shim.contexts().get(context)?.device;
-    let whole = bytes.checked_next_multiple_of(page_bytes() as usize).ok_or(CUDA_ERROR_OUT_OF_MEMORY)?;
-    let at = map_host(whole).ok_or(CUDA_ERROR_OUT_OF_MEMORY)?;
-    let range = Range { address: at, bytes: bytes as u64 };
-    shim.memory().add(range, MemoryKind::Host { flags, registered: false }, context, device)?;
+    let kind = MemoryKind::Host { flags, registered: false };
+    let at = allocate_pages(shim, context, bytes, kind, flags & DEVICE_MAP != 0)?;
     unsafe { give(address, at as *mut c_void) }
+}
+
+/// Memory of the program's, at an address that the GPU may see too; from now on, if it is `shared`.
+fn allocate_pages(
+    shim: &Shim,
+    context: Id,
+    bytes: usize,
+    kind: MemoryKind,
+    shared: bool,
+) -> Result<u64, Code> {
+    let device = shim.contexts().get(context)?.device;
+    let address = {
+        let mut memory = shim.memory();
+        let pages = memory.pages(bytes as u64).ok_or(CUDA_ERROR_OUT_OF_MEMORY)?;
+        memory.add_pages(pages, bytes as u64, kind, context, device)
+    };
+    if shared && let Err(code) = shared::share(shim, address) {
+        shim.memory().remove(address, |found| found == kind)?;
+        return Err(code);
+    }
+    Ok(address)
+}
+
+pub unsafe fn cuMemAllocManaged(address: *mut u64, bytes: usize, flags: u32) -> Result<(), Code> {
+    let (shim, context) = in_context_hearing()?;
+    if address.is_null() || bytes == 0 || !matches!(flags, ATTACH_GLOBAL | ATTACH_HOST) {
+        return Err(CUDA_ERROR_INVALID_VALUE);
+    }
+    let at = allocate_pages(shim, context, bytes, MemoryKind::Managed, true)?;
+    unsafe { give(address, at) }
+}
+
+/// The GPU sees page-locked memory at the program's own address, from now on.
+pub unsafe fn cuMemHostGetDevicePointer_v2(
+    device: *mut u64,
+    host: *mut c_void,
+    flags: u32,
+) -> Result<(), Code> {
+    let (shim, _) = in_context_hearing()?;
+    if device.is_null() || flags != 0 {
+        return Err(CUDA_ERROR_INVALID_VALUE);
+    }
+    let address = host as u64;
+    let is_host = |kind| matches!(kind, MemoryKind::Host { .. });
+    if !shim.memory().find(address).is_some_and(|found| is_host(found.kind)) {
+        return Err(CUDA_ERROR_INVALID_VALUE);
+    }
+    shared::share(shim, address)?;
+    unsafe { give(device, address) }
 }
 
 pub unsafe fn cuMemAllocHost_v2(address: *mut *mut c_void, bytes: usize) -> Result<(), Code> {
@@ -227,10 +275,21 @@ pub unsafe fn cuMemFreeHost(address: *mut c_void) -> Result<(), Code> {
         return Ok(());
     }
     let is_ours = |kind| matches!(kind, MemoryKind::Host { registered: false, .. });
-    finish_copies(shim, address as u64);
-    let freed = shim.memory().remove(address as u64, is_ours)?;
-    unmap_host(freed.range);
-    Ok(())
+    end_sharing(shim, address as u64, is_ours)?;
+    shim.memory().remove(address as u64, is_ours).map(drop)
+}
+
+/// Before page-locked memory goes: what copies and kernels still do there is waited for.
+fn end_sharing(shim: &Shim, address: u64, is: impl Fn(MemoryKind) -> bool) -> Result<(), Code> {
+    finish_copies(shim, address);
+    let found =
+        shim.memory().find(address).map(|found| (found.range, found.context, found.shared, found.kind));
+    match found {
+        Some((range, context, true, kind)) if range.address == address && is(kind) => {
+            shared::unshare(shim, range, context)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Copies that are under way still read or write page-locked memory that is about to go: the GPU is waited for, as the driver does.
@@ -248,7 +307,7 @@ pub unsafe fn cuMemHostRegister_v2(address: *mut c_void, bytes: usize, flags: u3
     if address.is_null() || bytes == 0 || flags & !HOST_REGISTER_FLAGS_KNOWN != 0 {
         return Err(CUDA_ERROR_INVALID_VALUE);
     }
-    if flags & (DEVICE_MAP | IO_MEMORY) != 0 {
+    if flags & IO_MEMORY != 0 {
         return Err(CUDA_ERROR_NOT_SUPPORTED);
     }
     let device = shim.contexts().get(context)?.device;
@@ -262,7 +321,16 @@ pub unsafe fn cuMemHostRegister_v2(address: *mut c_void, bytes: usize, flags: u3
     if taken {
         return Err(CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED);
     }
-    memory.add(range, MemoryKind::Host { flags, registered: true }, context, device)
+    let kind = MemoryKind::Host { flags, registered: true };
+    memory.add(range, kind, context, device)?;
+    drop(memory);
+    if flags & DEVICE_MAP != 0
+        && let Err(code) = shared::share(shim, range.address)
+    {
+        shim.memory().remove(range.address, |found| found == kind)?;
+        return Err(code);
+    }
+    Ok(())
 }
 
 pub unsafe fn cuMemHostRegister(address: *mut c_void, bytes: usize, flags: u32) -> Result<(), Code> {
@@ -275,7 +343,7 @@ pub unsafe fn cuMemHostUnregister(address: *mut c_void) -> Result<(), Code> {
         return Err(CUDA_ERROR_INVALID_VALUE);
     }
     let is_registered = |kind| matches!(kind, MemoryKind::Host { registered: true, .. });
-    finish_copies(shim, address as u64);
+    end_sharing(shim, address as u64, is_registered)?;
     let removed = shim.memory().remove(address as u64, is_registered);
     removed.map(drop).map_err(|_| CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED)
 }

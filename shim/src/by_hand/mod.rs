@@ -21,6 +21,7 @@ mod pool;
 mod set;
 mod stream;
 mod stream_attribute;
+mod variable;
 mod virtual_memory;
 
 pub use batch::*;
@@ -41,4 +42,5 @@ pub use pool::*;
 pub use set::*;
 pub use stream::*;
 pub use stream_attribute::*;
+pub use variable::*;
 pub use virtual_memory::*;

@@ -11,16 +11,17 @@ use crate::call::{in_context, in_context_hearing};
 use crate::here::{give, give_text};
 use crate::memory::MemoryKind;
 use crate::objects::{Function, Kernel, Library, Module, Names, Prepared, born};
+use crate::shared;
 use crate::state::{Shim, shim};
 use farwarp_protocol::call::{
-    Attributes, FIND_FUNCTION, FIND_VARIABLE, FUNCTION_ATTRIBUTES, FindFunction, FindVariable,
-    JIT_OPTIONS_CROSSING, JitOptions, KERNEL_FUNCTION, KernelFunction, LIBRARY_MODULE, LOAD_LIBRARY,
-    LOAD_MODULE, Layout, LibraryModule, LoadLibrary, LoadModule, Loaded, Range, UNLOAD, Unload,
+    Attributes, FIND_FUNCTION, FUNCTION_ATTRIBUTES, FindFunction, JIT_OPTIONS_CROSSING, JitOptions,
+    KERNEL_FUNCTION, KernelFunction, LIBRARY_MODULE, LOAD_LIBRARY, LOAD_MODULE, Layout, LibraryModule,
+    LoadLibrary, LoadModule, Loaded, UNLOAD, Unload,
 };
 use farwarp_protocol::codec::{decode, encode};
 use farwarp_protocol::error::{
-    CUDA_ERROR_FILE_NOT_FOUND, CUDA_ERROR_INVALID_HANDLE, CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_MAP_FAILED,
-    CUDA_ERROR_NOT_FOUND, CUDA_ERROR_NOT_PERMITTED, CUDA_ERROR_UNKNOWN, Code,
+    CUDA_ERROR_FILE_NOT_FOUND, CUDA_ERROR_INVALID_HANDLE, CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_NOT_FOUND,
+    CUDA_ERROR_NOT_PERMITTED, CUDA_ERROR_UNKNOWN, Code,
 };
 use farwarp_protocol::handle::Id;
 use farwarp_protocol::limits::NAME_BYTES_MAX;
@@ -261,7 +262,10 @@ pub unsafe fn cuLibraryUnload(library: u64) -> Result<(), Code> {
 fn unload(shim: &Shim, id: Id) -> Result<(), Code> {
     shim.objects().functions.remove_where(|function| function.module == id);
     let answer = shim.remote.ask(UNLOAD, &[&encode(&Unload { object: id })])?;
-    shim.memory().remove_where(|allocation| allocation.kind == MemoryKind::Variable { module: id });
+    shared::gone(shim, id);
+    let (variable, managed) =
+        (MemoryKind::Variable { module: id }, MemoryKind::ManagedVariable { module: id });
+    shim.memory().remove_where(|allocation| allocation.kind == variable || allocation.kind == managed);
     answer.check()
 }
 
@@ -358,88 +362,6 @@ impl Names {
             None => Ok(None),
         }
     }
-}
-
-pub unsafe fn cuModuleGetGlobal_v2(
-    address: *mut u64,
-    bytes: *mut usize,
-    module: u64,
-    name: *const c_char,
-) -> Result<(), Code> {
-    let (shim, context) = in_context_hearing()?;
-    let name = unsafe { read_name(name)? };
-    let id = Id(module);
-    let cached =
-        shim.objects().modules.get(id).ok_or(CUDA_ERROR_INVALID_HANDLE)?.names.variables.get(&name).copied();
-    let found = match cached {
-        Some(found) => found,
-        None => {
-            let found = find_variable(shim, context, id, name.clone())?;
-            if let Some(module) = shim.objects().modules.get_mut(id) {
-                module.names.variables.insert(name, found);
-            }
-            found
-        }
-    };
-    unsafe { give_variable(address, bytes, found) }
-}
-
-pub unsafe fn cuLibraryGetGlobal(
-    address: *mut u64,
-    bytes: *mut usize,
-    library: u64,
-    name: *const c_char,
-) -> Result<(), Code> {
-    let (shim, context) = in_context_hearing()?;
-    let name = unsafe { read_name(name)? };
-    let id = Id(library);
-    // A library's variables live in each context by themselves.
-    let key = format!("{:x} {name}", context.0);
-    let cached =
-        shim.objects().libraries.get(id).ok_or(CUDA_ERROR_INVALID_HANDLE)?.names.variables.get(&key).copied();
-    let found = match cached {
-        Some(found) => found,
-        None => {
-            let found = find_variable(shim, context, id, name)?;
-            if let Some(library) = shim.objects().libraries.get_mut(id) {
-                library.names.variables.insert(key, found);
-            }
-            found
-        }
-    };
-    unsafe { give_variable(address, bytes, found) }
-}
-
-fn find_variable(shim: &Shim, context: Id, within: Id, name: String) -> Result<(u64, u64), Code> {
-    let range: Range =
-        shim.remote.ask(FIND_VARIABLE, &[&encode(&FindVariable { within, name: name.clone() })])?.value()?;
-    let device = shim.contexts().get(context)?.device;
-    shim.memory().add(range, MemoryKind::Variable { module: within }, context, device).inspect_err(
-        |code| {
-            if *code == CUDA_ERROR_MAP_FAILED {
-                crate::state::complain(&format!(
-                    "variable {name} lies at {:#x} on the device, where this process has something else",
-                    range.address
-                ));
-            }
-        },
-    )?;
-    Ok((range.address, range.bytes))
-}
-
-unsafe fn give_variable(address: *mut u64, bytes: *mut usize, found: (u64, u64)) -> Result<(), Code> {
-    if address.is_null() && bytes.is_null() {
-        return Err(CUDA_ERROR_INVALID_VALUE);
-    }
-    unsafe {
-        if !address.is_null() {
-            give(address, found.0)?;
-        }
-        if !bytes.is_null() {
-            give(bytes, found.1 as usize)?;
-        }
-    }
-    Ok(())
 }
 
 pub unsafe fn cuLibraryGetModule(module: *mut u64, library: u64) -> Result<(), Code> {
@@ -627,7 +549,7 @@ pub fn remember(shim: &Shim, id: Id, attributes: Option<Attributes>) {
     }
 }
 
-unsafe fn read_name(name: *const c_char) -> Result<String, Code> {
+pub unsafe fn read_name(name: *const c_char) -> Result<String, Code> {
     if name.is_null() {
         return Err(CUDA_ERROR_INVALID_VALUE);
     }

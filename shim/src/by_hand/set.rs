@@ -6,34 +6,36 @@
 
 use super::copy::checked;
 use crate::call::in_context_hearing;
+use crate::shared;
+use crate::transfer::Pace;
 use farwarp_protocol::boxes::{Block, Shape};
-use farwarp_protocol::call::{FILL, Fill};
+use farwarp_protocol::call::{FILL, Fill, SYNCHRONIZE_STREAM};
 use farwarp_protocol::codec::encode;
 use farwarp_protocol::error::{CUDA_ERROR_INVALID_VALUE, Code};
 use farwarp_protocol::param::STREAM_NULL;
 
 pub unsafe fn cuMemsetD8_v2(to: u64, value: u8, count: usize) -> Result<(), Code> {
-    linear(to, value.into(), 1, count, STREAM_NULL)
+    linear(to, value.into(), 1, count, STREAM_NULL, Pace::Synchronous)
 }
 
 pub unsafe fn cuMemsetD16_v2(to: u64, value: u16, count: usize) -> Result<(), Code> {
-    linear(to, value.into(), 2, count, STREAM_NULL)
+    linear(to, value.into(), 2, count, STREAM_NULL, Pace::Synchronous)
 }
 
 pub unsafe fn cuMemsetD32_v2(to: u64, value: u32, count: usize) -> Result<(), Code> {
-    linear(to, value, 4, count, STREAM_NULL)
+    linear(to, value, 4, count, STREAM_NULL, Pace::Synchronous)
 }
 
 pub unsafe fn cuMemsetD8Async(to: u64, value: u8, count: usize, stream: u64) -> Result<(), Code> {
-    linear(to, value.into(), 1, count, stream)
+    linear(to, value.into(), 1, count, stream, Pace::Asynchronous)
 }
 
 pub unsafe fn cuMemsetD16Async(to: u64, value: u16, count: usize, stream: u64) -> Result<(), Code> {
-    linear(to, value.into(), 2, count, stream)
+    linear(to, value.into(), 2, count, stream, Pace::Asynchronous)
 }
 
 pub unsafe fn cuMemsetD32Async(to: u64, value: u32, count: usize, stream: u64) -> Result<(), Code> {
-    linear(to, value, 4, count, stream)
+    linear(to, value, 4, count, stream, Pace::Asynchronous)
 }
 
 pub unsafe fn cuMemsetD2D8_v2(
@@ -43,7 +45,7 @@ pub unsafe fn cuMemsetD2D8_v2(
     count: usize,
     rows: usize,
 ) -> Result<(), Code> {
-    fill(to, pitch, value.into(), 1, [count, rows], STREAM_NULL)
+    fill(to, pitch, value.into(), 1, [count, rows], STREAM_NULL, Pace::Synchronous)
 }
 
 pub unsafe fn cuMemsetD2D16_v2(
@@ -53,7 +55,7 @@ pub unsafe fn cuMemsetD2D16_v2(
     count: usize,
     rows: usize,
 ) -> Result<(), Code> {
-    fill(to, pitch, value.into(), 2, [count, rows], STREAM_NULL)
+    fill(to, pitch, value.into(), 2, [count, rows], STREAM_NULL, Pace::Synchronous)
 }
 
 pub unsafe fn cuMemsetD2D32_v2(
@@ -63,7 +65,7 @@ pub unsafe fn cuMemsetD2D32_v2(
     count: usize,
     rows: usize,
 ) -> Result<(), Code> {
-    fill(to, pitch, value, 4, [count, rows], STREAM_NULL)
+    fill(to, pitch, value, 4, [count, rows], STREAM_NULL, Pace::Synchronous)
 }
 
 pub unsafe fn cuMemsetD2D8Async(
@@ -74,7 +76,7 @@ pub unsafe fn cuMemsetD2D8Async(
     rows: usize,
     stream: u64,
 ) -> Result<(), Code> {
-    fill(to, pitch, value.into(), 1, [count, rows], stream)
+    fill(to, pitch, value.into(), 1, [count, rows], stream, Pace::Asynchronous)
 }
 
 pub unsafe fn cuMemsetD2D16Async(
@@ -85,7 +87,7 @@ pub unsafe fn cuMemsetD2D16Async(
     rows: usize,
     stream: u64,
 ) -> Result<(), Code> {
-    fill(to, pitch, value.into(), 2, [count, rows], stream)
+    fill(to, pitch, value.into(), 2, [count, rows], stream, Pace::Asynchronous)
 }
 
 pub unsafe fn cuMemsetD2D32Async(
@@ -96,11 +98,11 @@ pub unsafe fn cuMemsetD2D32Async(
     rows: usize,
     stream: u64,
 ) -> Result<(), Code> {
-    fill(to, pitch, value, 4, [count, rows], stream)
+    fill(to, pitch, value, 4, [count, rows], stream, Pace::Asynchronous)
 }
 
-fn linear(to: u64, value: u32, value_bytes: u8, count: usize, stream: u64) -> Result<(), Code> {
-    fill(to, 0, value, value_bytes, [count, 1], stream)
+fn linear(to: u64, value: u32, value_bytes: u8, count: usize, stream: u64, pace: Pace) -> Result<(), Code> {
+    fill(to, 0, value, value_bytes, [count, 1], stream, pace)
 }
 
 /// All that can be wrong is found here, because a told call has nobody to refuse to.
@@ -111,6 +113,7 @@ fn fill(
     value_bytes: u8,
     [count, rows]: [usize; 2],
     stream: u64,
+    pace: Pace,
 ) -> Result<(), Code> {
     let (shim, _) = in_context_hearing()?;
     let stream = checked(shim, stream)?;
@@ -125,7 +128,17 @@ fn fill(
         return Err(CUDA_ERROR_INVALID_VALUE);
     }
     let bytes = Block { start: to, pitch, rows }.span(shape).ok_or(CUDA_ERROR_INVALID_VALUE)?;
-    shim.memory().device(to, bytes)?;
+    shared::share_if_unseen(shim, to)?;
+    let is_shared = shim.memory().device(to, bytes)?.shared;
+    if is_shared {
+        shared::send(shim)?;
+    }
     let fill = Fill { destination: to, pitch, value, value_bytes, count, rows, stream };
-    shim.remote.tell(FILL, &[&encode(&fill)])
+    shim.remote.tell(FILL, &[&encode(&fill)])?;
+    // The program itself may look there when this returns.
+    if is_shared && pace == Pace::Synchronous {
+        shim.remote.ask(SYNCHRONIZE_STREAM, &[&encode(&stream)])?.check()
+    } else {
+        Ok(())
+    }
 }

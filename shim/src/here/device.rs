@@ -32,9 +32,6 @@ pub const DENIED_ATTRIBUTES: &[(CUdevice_attribute, &str)] = &[
     (CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_WITH_CUDA_VMM_SUPPORTED, "likewise"),
     (CU_DEVICE_ATTRIBUTE_DMA_BUF_SUPPORTED, "likewise"),
     (CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_FABRIC_SUPPORTED, "likewise"),
-    (CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM, "mapped host memory is not built yet"),
-    (CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY, "not built yet"),
-    (CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY, "not built yet"),
     (
         CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED,
         "no other process can open the server's memory",

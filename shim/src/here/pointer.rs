@@ -33,12 +33,17 @@ mod attribute {
     pub const MAPPING_SIZE: u32 = 18;
     pub const MAPPING_BASE_ADDR: u32 = 19;
     pub const MEMORY_BLOCK_ID: u32 = 20;
+    pub const IS_HW_DECOMPRESS_CAPABLE: u32 = 21;
+    pub const LOCALITY_DOMAIN_ORDINAL: u32 = 22;
     /// The first that CUDA 13.5 does not know.
     pub const FIRST_UNKNOWN: u32 = 23;
 }
 
+/// `CU_MEMHOSTALLOC_DEVICEMAP` and `CU_MEMHOSTREGISTER_DEVICEMAP`.
+const DEVICE_MAP: u32 = 2;
 const MEMORY_TYPE_HOST: u32 = 1;
 const MEMORY_TYPE_DEVICE: u32 = 2;
+const ACCESS_READ: u32 = 1;
 const ACCESS_READ_WRITE: u32 = 3;
 
 /// An attribute's value, in the size that the header gives it.
@@ -101,25 +106,29 @@ pub unsafe fn cuPointerGetAttributes(
 fn value_of(allocation: &Allocation, which: u32, address: u64) -> Result<Value, Code> {
     use attribute::*;
     let device = allocation.kind.is_device();
+    let managed = allocation.kind.is_managed();
     let range = allocation.range;
     Ok(match which {
         CONTEXT => Value::Number(allocation.context.0),
         MEMORY_TYPE => Value::Word(if device { MEMORY_TYPE_DEVICE } else { MEMORY_TYPE_HOST }),
-        // Mapped host memory is not built yet, so no host memory has an address on the device.
-        DEVICE_POINTER if device => Value::Number(address),
-        HOST_POINTER if !device => Value::Number(address),
-        DEVICE_POINTER | HOST_POINTER => return Err(CUDA_ERROR_INVALID_VALUE),
+        // Page-locked memory has one address; a kernel that gets it sees it there.
+        DEVICE_POINTER => Value::Number(address),
+        HOST_POINTER if !device || managed => Value::Number(address),
+        HOST_POINTER => return Err(CUDA_ERROR_INVALID_VALUE),
         SYNC_MEMOPS => Value::Word(0),
         BUFFER_ID | MEMORY_BLOCK_ID => Value::Number(allocation.number),
-        IS_MANAGED => Value::Byte(0),
+        IS_MANAGED => Value::Byte(managed as u8),
         DEVICE_ORDINAL => Value::Word(allocation.device as u32),
         IS_LEGACY_CUDA_IPC_CAPABLE => Value::Byte((allocation.kind == MemoryKind::Device).into()),
         RANGE_START_ADDR | MAPPING_BASE_ADDR => Value::Number(range.address),
         RANGE_SIZE | MAPPING_SIZE => Value::Number(range.bytes),
-        MAPPED => Value::Byte(device as u8),
+        MAPPED => Value::Byte(1),
         ALLOWED_HANDLE_TYPES => Value::Number(0),
         IS_GPU_DIRECT_RDMA_CAPABLE => Value::Byte(0),
-        ACCESS_FLAGS => Value::Word(ACCESS_READ_WRITE),
+        IS_HW_DECOMPRESS_CAPABLE => Value::Byte(0),
+        // Memory lies in no domain by itself.
+        LOCALITY_DOMAIN_ORDINAL => Value::Word(-1i32 as u32),
+        ACCESS_FLAGS => Value::Word(if allocation.is_read_only() { ACCESS_READ } else { ACCESS_READ_WRITE }),
         MEMPOOL_HANDLE => match allocation.kind {
             MemoryKind::Pooled { pool } => Value::Number(pool.0),
             _ => Value::Number(0),
@@ -136,7 +145,12 @@ fn nothing(which: u32) -> Value {
         MEMORY_TYPE | SYNC_MEMOPS | ACCESS_FLAGS => Value::Word(0),
         // The one attribute whose "none" is not zero: zero is a device.
         DEVICE_ORDINAL => Value::Word(-2i32 as u32),
-        IS_MANAGED | IS_LEGACY_CUDA_IPC_CAPABLE | MAPPED | IS_GPU_DIRECT_RDMA_CAPABLE => Value::Byte(0),
+        IS_MANAGED
+        | IS_LEGACY_CUDA_IPC_CAPABLE
+        | MAPPED
+        | IS_GPU_DIRECT_RDMA_CAPABLE
+        | IS_HW_DECOMPRESS_CAPABLE => Value::Byte(0),
+        LOCALITY_DOMAIN_ORDINAL => Value::Word(-1i32 as u32),
         _ => Value::Number(0),
     }
 }
@@ -156,7 +170,8 @@ pub unsafe fn cuMemGetAddressRange_v2(base: *mut u64, bytes: *mut usize, address
 pub unsafe fn cuMemHostGetFlags(flags: *mut u32, host: *mut c_void) -> Result<(), Code> {
     let (shim, _) = in_context()?;
     match shim.memory().find(host as u64).map(|found| found.kind) {
-        Some(MemoryKind::Host { flags: known, .. }) => unsafe { give(flags, known) },
+        // All page-locked memory is mapped: there is one address space.
+        Some(MemoryKind::Host { flags: known, .. }) => unsafe { give(flags, known | DEVICE_MAP) },
         _ => Err(CUDA_ERROR_INVALID_VALUE),
     }
 }

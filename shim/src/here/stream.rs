@@ -8,7 +8,7 @@
 use super::give;
 use crate::call::in_context;
 use crate::threads;
-use farwarp_protocol::error::{CUDA_ERROR_INVALID_HANDLE, Code};
+use farwarp_protocol::error::{CUDA_ERROR_INVALID_HANDLE, CUDA_ERROR_INVALID_VALUE, Code};
 use farwarp_protocol::handle::Id;
 use farwarp_protocol::param::{STREAM_LEGACY, STREAM_PER_THREAD};
 
@@ -72,3 +72,31 @@ pub unsafe fn cuStreamGetDevice(stream: u64, device: *mut i32) -> Result<(), Cod
     let known = crate::state::shim()?.contexts().get(context)?.device;
     unsafe { give(device, known) }
 }
+
+/// Who may use managed memory when. All of it is coherent at each launch and wait whatever is said, so nothing changes.
+pub unsafe fn cuStreamAttachMemAsync(
+    stream: u64,
+    address: u64,
+    bytes: usize,
+    flags: u32,
+) -> Result<(), Code> {
+    let (shim, _) = in_context()?;
+    about(stream)?;
+    let (is_start, whole) = {
+        let memory = shim.memory();
+        let found = memory.find(address).filter(|found| found.kind.is_managed());
+        let range = found.ok_or(CUDA_ERROR_INVALID_VALUE)?.range;
+        (range.address == address, range.bytes)
+    };
+    let attaches = matches!(flags, ATTACH_GLOBAL | ATTACH_HOST | ATTACH_SINGLE);
+    if attaches && is_start && (bytes == 0 || bytes as u64 == whole) {
+        Ok(())
+    } else {
+        Err(CUDA_ERROR_INVALID_VALUE)
+    }
+}
+
+/// `CU_MEM_ATTACH_GLOBAL`, `_HOST` and `_SINGLE`.
+pub const ATTACH_GLOBAL: u32 = 1;
+pub const ATTACH_HOST: u32 = 2;
+const ATTACH_SINGLE: u32 = 4;

@@ -3,6 +3,7 @@
 use super::front::{Batch, Front};
 use crate::landing::{Landing, Landings};
 use crate::recent::Recent;
+use crate::shared::Twins;
 use crate::stats::Traffic;
 use farwarp_link::{Link, carry};
 use farwarp_protocol::call::THREAD_GONE;
@@ -11,6 +12,7 @@ use farwarp_protocol::error::Code;
 use farwarp_protocol::frame::{FLAG_ASKED, Header};
 use std::collections::HashMap;
 use std::os::fd::RawFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -23,6 +25,7 @@ pub struct Core {
     pub client: Client,
     pub link: Option<Box<dyn Link>>,
     pub landings: Landings,
+    twins: Arc<Twins>,
     pub traffic: Traffic,
     pub leader: bool,
     pub leader_sleeps: bool,
@@ -37,11 +40,12 @@ pub struct Core {
 }
 
 impl Core {
-    pub fn new(client: Client, link: Box<dyn Link>) -> Core {
+    pub fn new(client: Client, link: Box<dyn Link>, twins: Arc<Twins>) -> Core {
         Core {
             client,
             link: Some(link),
             landings: Landings::default(),
+            twins,
             traffic: Traffic::default(),
             leader: false,
             leader_sleeps: false,
@@ -133,6 +137,7 @@ impl Core {
     pub fn drive(&mut self, now: Instant) {
         let Some(link) = self.link.as_mut() else { return };
         let carried = carry(&mut self.client, link.as_mut(), now);
+        self.twins.take(&mut self.client);
         while let Some(landed) = self.client.take_landed() {
             match landed {
                 Landed::Bytes { call, bytes } => self.landings.land(call, &bytes),

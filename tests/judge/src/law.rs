@@ -120,7 +120,7 @@ impl Live {
             "cuMemAllocFromPoolAsync" => (read(call.word("dptr")), call.word("bytesize")),
             "cuMemHostAlloc" => (read(call.word("pp")), call.word("bytesize")),
             "cuMemMap" => (call.word("ptr"), call.word("size")),
-            "cuModuleGetGlobal_v2" | "cuLibraryGetGlobal" => {
+            "cuModuleGetGlobal_v2" | "cuLibraryGetGlobal" | "cuLibraryGetManaged" => {
                 (read(call.word("dptr")), read(call.word("bytes")))
             }
             "cuMemUnmap" => {

@@ -7,6 +7,7 @@ use farwarp_protocol::graph::{Edge, Plan, Step, Work};
 use farwarp_protocol::handle::{Id, ObjectKind};
 
 use crate::client::{Client, Road};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// An allocation of the scene, in bytes.
 pub const ALLOCATION_BYTES: u64 = 4096;
@@ -19,11 +20,21 @@ const CODE: &str = "
 .target sm_75
 .address_size 64
 .visible .global .align 4 .u32 counter = 40;
+.visible .global .attribute(.managed) .align 4 .u32 both = 41;
 .visible .entry touch(.param .u64 to, .param .u32 value)
 {
     ret;
 }
 \0";
+
+/// What the scene shares, in bytes.
+pub const SHARED_BYTES: u64 = 4096;
+
+/// Addresses at which nothing lies in any process; each is given once, as sessions of this process have one address space.
+fn place_to_share() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0x6100_0000_0000);
+    NEXT.fetch_add(4 << 20, Ordering::Relaxed)
+}
 
 /// Ids lie so far apart that no flipped bit of one is another.
 pub const INDEXES: [u32; 8] = [0x11, 0x222, 0x444, 0x888, 0x1010, 0x2020, 0x4040, 0x8080];
@@ -56,6 +67,10 @@ pub struct Scene {
     pub freed_pooled: u64,
     pub reserved: u64,
     pub reserved_to_free: u64,
+    /// A page that the client shares, one that it may share, and a managed variable.
+    pub shared: u64,
+    pub to_share: u64,
+    pub managed: u64,
     /// A function of the program's that a stream waits for.
     pub host_call: u64,
     /// A copy of sixteen bytes that the client has yet to send.
@@ -124,6 +139,14 @@ impl Scene {
         let library = id(ObjectKind::Library, 1, 0);
         stage.say(LIBRARY_MODULE, &encode(&LibraryModule { library, module: library_module }));
         stage.say(FREE, &encode(&freed_address));
+        let shared = place_to_share();
+        stage.say(SHARE, &encode(&Range { address: shared, bytes: SHARED_BYTES }));
+        // What the stream has to come after is behind it: the driver hears nothing more of that.
+        stage.say(SYNCHRONIZE_STREAM, &encode(&id(ObjectKind::Stream, 1, 0)));
+        let module = id(ObjectKind::Module, 1, 0);
+        let found = stage.say(FIND_VARIABLE, &encode(&FindVariable { within: module, name: "both".into() }));
+        let managed: Variable = decode(&found).expect("a variable");
+        assert!(managed.managed);
         let stream = id(ObjectKind::Stream, 1, 0);
         stage.say(call::op("cuEventRecord"), &encode(&(id(ObjectKind::Event, 1, 0), stream)));
         let host_call = 0x77;
@@ -191,6 +214,9 @@ impl Scene {
             address_to_free,
             freed_address,
             orphan_address,
+            shared,
+            to_share: place_to_share(),
+            managed: managed.range.address,
             host_call,
             upload,
             half_upload,

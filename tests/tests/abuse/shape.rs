@@ -5,6 +5,7 @@ mod graphs;
 mod images;
 mod launches;
 mod memory;
+mod shared;
 mod streams;
 
 use farwarp_protocol::call::{self, *};
@@ -34,6 +35,7 @@ pub fn all(scene: &Scene, foreign: &Foreign) -> (Vec<Shape>, Vec<String>) {
     let (mut shapes, mut unknown) = (own(scene, foreign), Vec::new());
     shapes.extend(launches::shapes(scene, foreign));
     shapes.extend(memory::shapes(scene, foreign));
+    shapes.extend(shared::shapes(scene, foreign));
     shapes.extend(streams::shapes(scene, foreign));
     shapes.extend(graphs::shapes(scene, foreign));
     shapes.extend(images::links(scene, foreign));

@@ -8,6 +8,11 @@ fn host_memory_is_read_and_written_when_cuda_says() {
 }
 
 #[test]
+fn kernels_see_page_locked_memory_where_it_is_and_system_calls_fill_it() {
+    well_on_both_roads("mapped", &[]);
+}
+
+#[test]
 fn copies_and_sets_of_every_width_and_size_arrive_whole() {
     well_on_both_roads("copies", &[]);
 }

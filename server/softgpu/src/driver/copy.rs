@@ -68,7 +68,8 @@ impl Copy {
             return Ok(());
         }
         let (to, from) = self.check()?;
-        let both_on_device = to == Found::Device && from == Found::Device;
+        // What the host reads by itself must be there when the call returns.
+        let both_on_device = to == Found::Device && from == Found::Device && !is_seen_by_host(self.to.start);
         let both_on_host = to != Found::Device && from != Found::Device;
         let returns_late = to == Found::Pageable || both_on_host || self.wants_sync();
         if returns_late || (pace == Pace::Synchronous && !both_on_device) {
@@ -177,6 +178,11 @@ fn look(block: &Block, side: Side, shape: &Shape, write: bool) -> Result<Found> 
     }
 }
 
+/// Whether the host may read there without a copy.
+fn is_seen_by_host(address: u64) -> bool {
+    ranges::find(address).is_some_and(|range| range.is_host() || range.is_managed())
+}
+
 /// A copy may reach the memory of every device, whatever contexts have let each other do; what is mapped, as far as its own device may.
 fn reaches(start: u64, bytes: u64, write: bool) -> bool {
     let open = |range: &Arc<Range>| match range.access_of(range.device) {
@@ -199,7 +205,7 @@ pub struct Fill {
 }
 
 impl Fill {
-    pub fn issue(self, place: &Place) -> Result {
+    pub fn issue(self, place: &Place, pace: Pace) -> Result {
         let shape = self.shape().ok_or(CUDA_ERROR_INVALID_VALUE)?;
         if shape.is_empty() {
             return Ok(());
@@ -210,7 +216,8 @@ impl Fill {
             return Err(CUDA_ERROR_INVALID_VALUE);
         }
         place.add(Vec::new(), self.action()?);
-        Ok(())
+        let waits = pace == Pace::Synchronous && is_seen_by_host(self.to);
+        if waits { place.do_now(|| Ok(())) } else { Ok(()) }
     }
 
     /// The set as a job's action, if there is memory for it now.

@@ -131,12 +131,6 @@ impl Function {
         self.compiled.get().is_some()
     }
 
-    /// Offset and size of a parameter.
-    pub fn parameter(&self, index: usize) -> Result<(usize, usize)> {
-        let parameter = self.entry.params.get(index).ok_or(CUDA_ERROR_INVALID_VALUE)?;
-        Ok((parameter.offset as usize, parameter.size as usize))
-    }
-
     /// `CUfunction_attribute`.
     pub fn attribute(&self, attribute: u32, capability: i32) -> Result<i32> {
         let info = self.info()?;

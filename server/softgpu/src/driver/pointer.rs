@@ -44,7 +44,9 @@ impl Answer {
             1 | 3 | 4 | 7 | 11 | 12 | 14 | 17..=20 => Answer::Long(0),
             2 | 16 => Answer::Number(0),
             6 | 8 | 10 | 13 | 15 | 21 => Answer::Flag(0),
-            9 | 22 => Answer::Signed(0),
+            9 => Answer::Signed(0),
+            // In no domain by itself.
+            22 => Answer::Signed(-1),
             5 => return Err(CUDA_ERROR_NOT_SUPPORTED),
             _ => return Err(CUDA_ERROR_INVALID_VALUE),
         })

@@ -6,11 +6,12 @@ use farwarp_face::*;
 
 use crate::driver::current::current;
 use crate::driver::edge::{HostFunction, In, Out, Result, UserData, api, call_host_function};
-use crate::driver::function::{Function, launchable};
+use crate::driver::function::launchable;
 use crate::driver::job::Action;
 use crate::driver::launch::{Request, launch};
 use crate::driver::mirror::{LaunchAttribute, LaunchConfig};
 use crate::driver::stream::resolve;
+use crate::ptx::EntryInfo;
 
 api! {
     fn cuFuncGetAttribute(value: Out<i32>, attribute: u32, function: u64) {
@@ -43,7 +44,7 @@ api! {
     }
 
     fn cuFuncGetParamInfo(function: u64, index: usize, offset: Out<usize>, size: Out<usize>) {
-        put_parameter(&*launchable(function, &*current()?)?, index, offset, size)
+        put_parameter(&launchable(function, &*current()?)?.entry, index, offset, size)
     }
 
     fn cuFuncGetParamCount(function: u64, count: Out<usize>) {
@@ -113,15 +114,10 @@ api! {
 }
 
 /// Past the last parameter is an invalid value: it ends a program's loop.
-pub(super) fn put_parameter(
-    function: &Function,
-    index: usize,
-    offset: Out<usize>,
-    size: Out<usize>,
-) -> Result {
-    let (at, bytes) = function.parameter(index)?;
-    offset.put(at)?;
-    size.put_if_wanted(bytes);
+pub(super) fn put_parameter(entry: &EntryInfo, index: usize, offset: Out<usize>, size: Out<usize>) -> Result {
+    let parameter = entry.params.get(index).ok_or(CUDA_ERROR_INVALID_VALUE)?;
+    offset.put(parameter.offset as usize)?;
+    size.put_if_wanted(parameter.size as usize);
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use farwarp_face::*;
 
-use crate::driver::current::{current, current_in_any_state, working};
+use crate::driver::current::{current, working};
 use crate::driver::edge::{Out, Result, Text, api};
 use crate::driver::function::Function;
 use crate::driver::image;
@@ -132,8 +132,12 @@ api! {
         name.put(Kernel::find(kernel)?.name.as_ptr())
     }
 
+    // The image says so, before any context is there.
     fn cuKernelGetParamInfo(kernel: u64, index: usize, offset: Out<usize>, size: Out<usize>) {
-        put_parameter(&*Kernel::find(kernel)?.function_in(&*current_in_any_state()?)?, index, offset, size)
+        machine()?;
+        let kernel = Kernel::find(kernel)?;
+        let library = kernel.library()?;
+        put_parameter(library.image.entry(&kernel.name.to_string_lossy())?, index, offset, size)
     }
 
     fn cuKernelGetParamCount(kernel: u64, count: Out<usize>) {
