@@ -25,6 +25,8 @@ pub enum End {
     Vast,
     /// Where a machine that is switched off is gone, and costs nothing.
     Poweroff,
+    /// By a command of the user's, which is told to the machine.
+    Command,
     /// Where the end of the process is the end of what costs.
     Exit,
 }
@@ -66,6 +68,7 @@ impl End {
         match self {
             End::Vast => "vast",
             End::Poweroff => "poweroff",
+            End::Command => "command",
             End::Exit => "exit",
         }
     }

@@ -12,9 +12,11 @@ use crate::lease::Rules;
 use crate::provider::Need;
 use crate::providers;
 
+mod exec;
 mod money;
 mod rented;
 
+pub use exec::Exec;
 pub use money::{Budget, dollars};
 pub use rented::{Delivery, Rented};
 
@@ -65,6 +67,7 @@ pub struct Profile {
 pub struct ProviderTables {
     pub local: Local,
     pub vast: Rented,
+    pub exec: Exec,
 }
 
 /// Whose machines will do.
@@ -148,6 +151,16 @@ impl Config {
         for name in config.profiles.values().flat_map(|profile| &profile.provider) {
             providers::check_name(name)?;
         }
+        if config
+            .profiles
+            .values()
+            .any(|profile| profile.provider.iter().any(|name| name == providers::exec::NAME))
+            && let Some(name) = config.provider.exec.missing()
+        {
+            let fault = format!("there is no '{name}'");
+            let provider = providers::exec::NAME;
+            return Err(ConfigError::Impossible { path: path.to_owned(), provider, fault });
+        }
         if let Some(fault) = config.provider.vast.fault() {
             let provider = providers::vast::NAME;
             return Err(ConfigError::Impossible { path: path.to_owned(), provider, fault });
@@ -172,6 +185,7 @@ impl ProviderTables {
     pub fn terms(&self, provider: &str) -> Terms {
         match provider {
             providers::vast::NAME => self.vast.terms(),
+            providers::exec::NAME => self.exec.terms(),
             _ => self.local.terms(),
         }
     }
@@ -224,6 +238,10 @@ impl Default for Local {
     }
 }
 
+/// A server is not looked at more often, nor more seldom.
+const OBSERVE_MIN_MS: u64 = 100;
+const OBSERVE_MAX_MS: u64 = 5_000;
+
 /// A quiet period shorter than this would end a server between two calls of a program that works.
 pub const QUIET_MIN_MS: u64 = 200;
 
@@ -243,6 +261,8 @@ impl Profile {
 
     pub fn rules(&self, terms: &Terms, poll_ms: u64) -> Rules {
         let mut rules = Rules {
+            // Each look renews the server's limit: three of them before it is over.
+            observe_max_ms: (terms.ttl / 3).clamp(OBSERVE_MIN_MS, OBSERVE_MAX_MS),
             boot_timeout_ms: terms.boot_timeout,
             quiet_ms: 0,
             hold_ms: match self.hold {
@@ -264,7 +284,7 @@ impl Rules {
     /// Sets the quiet period, and looks often enough to keep it: four times within it, but not busier than ten times a second.
     pub fn set_quiet(&mut self, quiet_ms: u64) {
         self.quiet_ms = quiet_ms.max(QUIET_MIN_MS);
-        self.observe_ms = (self.quiet_ms / 4).clamp(100, 5_000);
+        self.observe_ms = (self.quiet_ms / 4).clamp(OBSERVE_MIN_MS, self.observe_max_ms);
     }
 }
 

@@ -134,10 +134,17 @@ pub struct Rules {
     pub drain_ms: u64,
     /// Between two polls of a booting machine.
     pub poll_ms: u64,
-    /// Between two observations of a server that answers.
+    /// Between two observations of a server that answers, and the longest that this may ever be.
     pub observe_ms: u64,
+    #[serde(default = "observe_max")]
+    pub observe_max_ms: u64,
     /// Between two attempts to destroy, and between the two lists that prove an absence.
     pub verify_ms: u64,
+}
+
+/// In the record of an agent that knew only this one.
+fn observe_max() -> u64 {
+    5_000
 }
 
 /// Those who hold device memory are warned after so much quiet.

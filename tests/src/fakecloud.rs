@@ -10,10 +10,11 @@ mod vast;
 mod world;
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tempfile::TempDir;
 
@@ -35,7 +36,8 @@ impl FakeCloud {
     pub fn start() -> Self {
         let folder = tempfile::Builder::new().prefix("farwarp-cloud-").tempdir().expect("a temporary folder");
         let server = folder.path().join("farwarp-server");
-        stripped(&server);
+        std::fs::write(&server, &release().bytes).expect("a file of our own");
+        std::fs::set_permissions(&server, PermissionsExt::from_mode(0o755)).expect("a file of our own");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port of loopback");
         let address = listener.local_addr().expect("a bound socket has an address");
         let clock = SharedClock::create(&folder.path().join("clock"));
@@ -53,7 +55,7 @@ impl FakeCloud {
                 std::thread::spawn(move || stream.map(|stream| http::serve(stream, &shared)));
             }
         });
-        Self { sha256: sha256_of(&server), folder, address, world, ends }
+        Self { sha256: release().sha256.clone(), folder, address, world, ends }
     }
 
     pub fn url(&self) -> String {
@@ -81,6 +83,15 @@ impl FakeCloud {
         self.folder.path().join("clock")
     }
 
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// From now on machines find the server where it lies, as on a host that has the image.
+    pub fn fast_boxes(&self) {
+        self.world().image_has_server = true;
+    }
+
     pub fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -98,14 +109,25 @@ impl Drop for FakeCloud {
     }
 }
 
-/// What a release would hold: the server without its debug information.
-fn stripped(to: &std::path::Path) {
-    let server = Product::find().dist().join("bin/farwarp-server");
-    let done = Command::new("strip").arg("--strip-unneeded").arg("-o").arg(to).arg(server).status();
-    assert!(done.is_ok_and(|status| status.success()), "strip does not work");
+/// What a release would hold: the server without its debug information, and its hash.
+struct Release {
+    bytes: Vec<u8>,
+    sha256: String,
 }
 
-fn sha256_of(path: &std::path::Path) -> String {
-    let output = Command::new("sha256sum").arg(path).output().expect("sha256sum");
-    String::from_utf8_lossy(&output.stdout).chars().take(64).collect()
+/// Made once for all clouds of a test run.
+fn release() -> &'static Release {
+    static RELEASE: OnceLock<Release> = OnceLock::new();
+    RELEASE.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("farwarp-server");
+        let server = Product::find().dist().join("bin/farwarp-server");
+        let done = Command::new("strip").arg("--strip-unneeded").arg("-o").arg(&path).arg(server).status();
+        assert!(done.is_ok_and(|status| status.success()), "strip does not work");
+        let hash = Command::new("sha256sum").arg(&path).output().expect("sha256sum");
+        Release {
+            bytes: std::fs::read(&path).expect("it was just made"),
+            sha256: String::from_utf8_lossy(&hash.stdout).chars().take(64).collect(),
+        }
+    })
 }

@@ -63,6 +63,20 @@ impl Household {
         self.status()?["agent"]["pid"].as_u64()
     }
 
+    /// The agent's process by its lock on the socket, without asking or starting it.
+    pub fn agent_process(&self) -> Option<u32> {
+        let runtime = self.runtime();
+        let is_ours = |pid: &u32| {
+            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let wanted = format!("FARWARP_RUNTIME={}", runtime.display());
+            line.split(|byte| *byte == 0).nth(1) == Some(b"agent")
+                && environment.split(|byte| *byte == 0).any(|entry| entry == wanted.as_bytes())
+        };
+        let entries = std::fs::read_dir("/proc").ok()?;
+        entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find(is_ours)
+    }
+
     /// The process of the one server that the agent has started on this machine.
     pub fn server(&self) -> Option<u32> {
         // The machine of a local lease is named by the lease, the process, and when that started.

@@ -4,9 +4,11 @@ mod agent;
 mod cost;
 mod doctor;
 mod elf;
+mod init;
 mod installed;
 mod leases;
 mod logs;
+mod offers;
 mod run;
 
 use std::io::Write;
@@ -30,6 +32,10 @@ enum Command {
     Run(run::Run),
     /// Print the variables that make a shell's programs use farwarp.
     Env(run::Env),
+    /// Ask for a provider and its key, try it, and write the configuration.
+    Init(init::Init),
+    /// List what could be rented now, the likely cheapest first.
+    Offers(offers::Offers),
     /// Start a server now, before a program needs it.
     Up(leases::Up),
     /// End a server, or all.
@@ -62,7 +68,7 @@ struct Wanted {
     /// The GPU to rent.
     #[arg(long, value_name = "NAME")]
     gpu: Option<String>,
-    /// Who rents it out; only 'local' is built.
+    /// Who rents it out; several, with commas between.
     #[arg(long, value_name = "NAME")]
     provider: Option<String>,
     /// The server ends when nothing was computed for this long: 30s, 5m, 1h.
@@ -94,6 +100,8 @@ pub fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Run(command) => command.run(),
         Command::Env(command) => command.run(),
+        Command::Init(command) => command.run(),
+        Command::Offers(command) => command.run(),
         Command::Up(command) => command.run(),
         Command::Down(command) => command.run(),
         Command::Ps(Json { json }) => leases::ps(json),

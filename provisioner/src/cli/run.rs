@@ -33,8 +33,8 @@ impl Run {
     /// Becomes the program.
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         // A name that no provider has is better said now than by the program's first CUDA call.
-        if let Some(provider) = self.wanted.wish()?.provider {
-            crate::providers::check_name(&provider)?;
+        if let Some(named) = self.wanted.wish()?.provider {
+            named.split(',').try_for_each(|name| crate::providers::check_name(name.trim()))?;
         }
         let variables = variables(&self.wanted)?;
         let (program, arguments) = self.command.split_first().context("there is no command")?;

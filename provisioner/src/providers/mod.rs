@@ -1,5 +1,6 @@
 //! Who rents machines out: one file a company. The names that are not built are known and say so.
 
+pub mod exec;
 pub mod local;
 pub mod vast;
 
@@ -8,18 +9,18 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::http::Http;
 use crate::provider::Provider;
+use exec::Exec;
 use local::Local;
 use vast::Vast;
 
 /// The names that mean something, in the order in which they are offered.
-pub const BUILT: [&str; 2] = [local::NAME, vast::NAME];
+pub const BUILT: [&str; 3] = [local::NAME, vast::NAME, exec::NAME];
 
 /// Names that will mean something.
-pub const NOT_BUILT_YET: [&str; 12] = [
+pub const NOT_BUILT_YET: [&str; 11] = [
     "ssh",
     "docker",
     "slurm",
-    "exec",
     "runpod",
     "lambda",
     "paperspace",
@@ -61,6 +62,7 @@ impl Providers for Built {
     fn get(&self, name: &str, config: &Config) -> Result<Arc<dyn Provider>, UnknownProvider> {
         check_name(name)?;
         Ok(match name {
+            exec::NAME => Arc::new(Exec::new(&config.provider.exec)),
             vast::NAME => Arc::new(Vast::new(self.http.clone(), &config.provider.vast)),
             _ => Arc::new(Local::new(self.places.clone(), &config.provider.local)),
         })

@@ -78,7 +78,9 @@ impl Vast {
             add("verified", json!({ "eq": true }));
         }
         if let Some(gpu) = &need.gpu {
-            add("gpu_name", json!({ "eq": gpu.replace('_', " ") }));
+            // Its names have blanks and are mostly in capitals; people write others.
+            let name = gpu.replace('_', " ");
+            add("gpu_name", json!({ "in": [name, name.to_uppercase()] }));
         }
         if let Some(vram_mb) = need.vram_mb {
             add("gpu_ram", json!({ "gte": vram_mb }));

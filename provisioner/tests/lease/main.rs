@@ -8,7 +8,7 @@ use chance::Chance;
 use farwarp_provisioner::lease::{Action, Activity, Event, Rules, Seen, State, step};
 use farwarp_provisioner::provider::RemoteId;
 
-const HISTORIES: u64 = 10_000;
+const HISTORIES: u64 = 100_000;
 const STEPS: usize = 120;
 /// A history that has not ended after so many peaceful steps never will.
 const PEACEFUL_STEPS_MAX: usize = 400;
@@ -21,6 +21,7 @@ const RULES: Rules = Rules {
     drain_ms: 3_000,
     poll_ms: 500,
     observe_ms: 1_000,
+    observe_max_ms: 5_000,
     verify_ms: 5_000,
 };
 /// Lists lag, but less than two of them are apart: nobody could know anything otherwise.

@@ -83,6 +83,27 @@ impl Machine {
         self.process = Some(started.expect("a shell can be started"));
     }
 
+    /// As an image has it.
+    pub fn put_server(&self, server: &Path) {
+        let bin = self.folder.join("bin");
+        fs::create_dir_all(&bin).expect("a folder of our own");
+        fs::hard_link(server, bin.join("farwarp-server")).expect("a link of our own");
+    }
+
+    /// Of what runs on it, the process whose program has this name.
+    pub fn process_named(&self, name: &str) -> Option<Pid> {
+        let group = self.process.as_ref()?.id();
+        let in_group = |pid: &u32| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().nth(2);
+            fields.and_then(|field| field.parse().ok()) == Some(group) && stat.contains(&format!("({name})"))
+        };
+        let entries = fs::read_dir("/proc").ok()?;
+        let pid =
+            entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find(in_group)?;
+        Pid::from_raw(pid as i32)
+    }
+
     pub fn exists(&self) -> bool {
         self.ended_at_ms.is_none()
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::http::{Reply, Request};
 use super::machine::Machine;
-use super::world::{ACCOUNT_KEY, Made, Offer, Wanted, World, error, text};
+use super::world::{Made, Offer, Wanted, World, error, text};
 
 /// The API's own limits on what a create may hold.
 const COMMAND_CHARS_MAX: usize = 4096;
@@ -23,14 +23,14 @@ pub fn answer(world: &mut World, request: &Request) -> Reply {
     // A machine's own key ends that machine and does nothing else.
     if let ("DELETE", ["api", "v0", "instances", id]) = (method, &parts[..]) {
         let own = world.machines.get(&number(id)).is_some_and(|machine| machine.key == key);
-        return if own || key == ACCOUNT_KEY { destroy(world, number(id)) } else { denied() };
+        return if own || key == world.account_key { destroy(world, number(id)) } else { denied() };
     }
     if let ("GET", ["logs", id]) = (method, &parts[..]) {
         let log = world.machines.get(&number(id)).map(Machine::log);
         let bytes = log.and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
         return Reply::Bytes(bytes);
     }
-    if key != ACCOUNT_KEY {
+    if key != world.account_key {
         return denied();
     }
     match (method, &parts[..]) {
@@ -60,6 +60,7 @@ fn holds(field: &Value, condition: &Value) -> bool {
     let order = || field.as_f64().unwrap_or(f64::NAN).partial_cmp(&wanted.as_f64().unwrap_or(f64::NAN));
     match operator.as_str() {
         "eq" => field == wanted,
+        "in" => wanted.as_array().is_some_and(|wanted| wanted.contains(field)),
         "gt" | "gte" | "lt" | "lte" => order().is_some_and(|order| match operator.as_str() {
             "gt" => order.is_gt(),
             "gte" => order.is_ge(),

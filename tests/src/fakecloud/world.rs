@@ -21,6 +21,10 @@ pub struct World {
     pub offers: Vec<Offer>,
     pub clock: SharedClock,
     pub credit_dollars: f64,
+    /// The only key that is accepted.
+    pub account_key: String,
+    /// The image that machines run holds the server.
+    pub image_has_server: bool,
     pub machines: BTreeMap<u64, Machine>,
     /// Requests that would make a machine, whatever became of them.
     pub creates: usize,
@@ -62,6 +66,8 @@ impl World {
             offers,
             clock,
             credit_dollars: 25.0,
+            account_key: ACCOUNT_KEY.into(),
+            image_has_server: false,
             machines: BTreeMap::new(),
             creates: 0,
             searches: 0,
@@ -94,6 +100,12 @@ impl World {
         for (id, machine) in &self.machines {
             println!("--- machine {id}\n{}", std::fs::read_to_string(machine.log()).unwrap_or_default());
         }
+    }
+
+    /// What the newest machine has written.
+    pub fn last_log(&self) -> String {
+        let newest = self.machines.values().next_back();
+        newest.and_then(|machine| std::fs::read_to_string(machine.log()).ok()).unwrap_or_default()
     }
 
     pub fn end_all(&mut self) {
@@ -144,6 +156,9 @@ impl World {
         machine.stuck = !runs;
         if runs {
             let exits = ["sh".to_owned(), "-c".into(), "echo no GPU here; exit 3".into()];
+            if self.image_has_server {
+                machine.put_server(&self.folder.join("farwarp-server"));
+            }
             let command = if fault == Some(CreateFault::Exits) { &exits[..] } else { &wanted.command };
             machine.boot(command, &environment, &self.softgpu);
         }

@@ -1,13 +1,18 @@
 //! Machines that are rented and end: an unmodified program, the agent, a vendor's HTTP, and a real server on what was rented.
 
+mod box_ends;
+mod commands;
+mod faults;
 mod life;
+mod listing;
+mod points;
 
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use farwarp_tests::fakecloud::FakeCloud;
-use farwarp_tests::{Household, Outcome, run};
+use farwarp_tests::{Household, Outcome, not_run, run};
 use serde_json::Value;
 
 /// More than anything here takes on a busy machine.
@@ -57,6 +62,15 @@ impl Scene {
         assert!(outcome.status.success(), "{outcome}");
         assert_eq!(self.cloud.world().billing(), 0, "machines are left");
     }
+}
+
+/// Whether to try all of what the default run samples: `scripts/soak` and `scripts/test --all` do.
+pub fn deeply(what: &str) -> bool {
+    let deep = std::env::var_os("FARWARP_CLOUDS").is_some_and(|value| value == "all");
+    if !deep {
+        not_run(what, "a sample of it was; FARWARP_CLOUDS=all tries all");
+    }
+    deep
 }
 
 fn agent() -> &'static Path {
