@@ -2,6 +2,7 @@
 // graph that another stream fills. Random programs have found each of these wrong.
 #include "kernels.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -113,6 +114,58 @@ static void pageable_in_a_graph(void) {
     free(in), free(out);
 }
 
+// meet says that it is there, and spins until the other says so too.
+static const char MEET[] =
+    ".version 7.0\n"
+    ".target sm_75\n"
+    ".address_size 64\n"
+    ".visible .entry meet(.param .u64 mine, .param .u64 theirs)\n"
+    "{\n"
+    "    .reg .pred %p;\n"
+    "    .reg .u32 %value;\n"
+    "    .reg .u64 %mine, %theirs;\n"
+    "    ld.param.u64 %mine, [mine];\n"
+    "    ld.param.u64 %theirs, [theirs];\n"
+    "    mov.u32 %value, 1;\n"
+    "    st.volatile.global.u32 [%mine], %value;\n"
+    "AGAIN:\n"
+    "    ld.volatile.global.u32 %value, [%theirs];\n"
+    "    setp.eq.u32 %p, %value, 0;\n"
+    "    @%p bra AGAIN;\n"
+    "    ret;\n"
+    "}\n";
+
+static CUcontext context;
+static CUfunction meet;
+static CUdeviceptr flags;
+static void *go_and_meet(void *which) {
+    CUdeviceptr mine = flags + 4 * (uintptr_t)which, theirs = flags + 4 * (1 - (uintptr_t)which);
+    void *parameters[] = {&mine, &theirs};
+    CHECK(cuCtxSetCurrent(context));
+    CHECK(cuLaunchKernel(meet, 1, 1, 1, 1, 1, 1, 0, CU_STREAM_PER_THREAD, parameters, NULL));
+    CHECK(cuStreamSynchronize(CU_STREAM_PER_THREAD));
+    return NULL;
+}
+
+// Neither kernel ends before the other has begun, and each thread waits for its own.
+static void two_threads_meet(void) {
+    CUmodule module;
+    pthread_t threads[2];
+    CHECK(cuCtxGetCurrent(&context));
+    CHECK(cuModuleLoadData(&module, MEET));
+    meet = function_of(module, "meet");
+    flags = words(2);
+    for (int round = 0; round < ROUNDS; round++) {
+        CHECK(cuMemsetD32(flags, 0, 2));
+        CHECK(cuCtxSynchronize());
+        for (uintptr_t i = 0; i < 2; i++) pthread_create(&threads[i], NULL, go_and_meet, (void *)i);
+        for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+    }
+    hold("kernels of two threads' own streams that wait for each other finish", 1);
+    CHECK(cuMemFree(flags));
+    CHECK(cuModuleUnload(module));
+}
+
 int main(void) {
     CUstream one, other;
     fill = function_of(begin(), "fill");
@@ -125,6 +178,7 @@ int main(void) {
     between_hosts();
     stands_between(one, other);
     pageable_in_a_graph();
+    two_threads_meet();
     printf("crossings: %d unexpected\n", failures);
     return failures != 0;
 }

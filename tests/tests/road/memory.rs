@@ -1,6 +1,21 @@
 //! Bytes, order and code: what the program computes is what it would compute with the GPU in its own machine.
 
-use crate::{well_on_both_roads, well_with_devices};
+use std::time::Duration;
+
+use farwarp_tests::relay::Conditions;
+use farwarp_tests::{Product, Server, run};
+
+use crate::{LIMIT, well_on_both_roads, well_with_devices};
+
+/// Pieces of a payload come in another order than the words that they are there, if nobody takes care.
+const HELD_UP: Conditions = Conditions {
+    round_trip: Duration::from_millis(2),
+    bits_per_second: Some(400_000_000),
+    lost_per_mille: 0,
+    doubled_per_mille: 0,
+    held_up_per_mille: 20,
+    mtu_bytes: usize::MAX,
+};
 
 #[test]
 fn host_memory_is_read_and_written_when_cuda_says() {
@@ -35,6 +50,19 @@ fn reserved_addresses_show_physical_memory_to_those_who_are_let_in() {
 #[test]
 fn kernels_copies_events_and_functions_of_the_host_keep_cudas_order() {
     well_on_both_roads("order", &[]);
+}
+
+#[test]
+fn an_event_is_not_done_before_the_bytes_that_the_road_holds_up() {
+    let server = Server::start();
+    let relay = server.relay(7);
+    relay.behave(HELD_UP);
+    for name in ["host_memory", "crossings", "graph_host"] {
+        let program = Product::find().program(&format!("{name}.driver"));
+        let outcome = run(&mut server.command_through(&relay, &program), LIMIT);
+        assert!(outcome.status.success(), "{name}: {outcome}\n{}", server.log());
+    }
+    assert!(relay.counts().held_up > 0, "{:?}", relay.counts());
 }
 
 #[test]
