@@ -112,6 +112,8 @@ kinds! {
     Stream = u64;
     /// A function, or a kernel where CUDA takes one for it.
     Launchable = u64;
+    /// A `CUmemLocation` by value: two integers of four bytes, which are passed as one of eight.
+    Location = u64;
     /// A green context.
     GreenCtx = u64;
     /// A graph.

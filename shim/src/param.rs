@@ -7,7 +7,7 @@
 use crate::state::Shim;
 use farwarp_protocol::codec::encode_onto;
 use farwarp_protocol::error::{
-    CUDA_ERROR_INVALID_HANDLE, CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_UNKNOWN, Code,
+    CUDA_ERROR_INVALID_HANDLE, CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_NOT_SUPPORTED, CUDA_ERROR_UNKNOWN, Code,
 };
 use farwarp_protocol::handle::Id;
 use farwarp_protocol::param::*;
@@ -59,7 +59,11 @@ impl<T> Travel for Enum<T> {
 
 impl Travel for DevPtr {
     fn send(value: u64, length: usize, call: &mut Outgoing) -> Result<(), Code> {
-        call.shim.memory().device(value, length as u64)?;
+        if call.shim.memory().device(value, length as u64)?.shared {
+            // The rows with such an argument wait for values and write them.
+            crate::shared::refuse_signals();
+            return Err(CUDA_ERROR_NOT_SUPPORTED);
+        }
         u64::send(value, length, call)
     }
 }

@@ -242,3 +242,14 @@ pub fn settle(shim: &Shim) {
         });
     }
 }
+
+/// Says once why streams neither wait for values in memory that the host sees, nor write them: nobody would hear of them in time.
+pub fn refuse_signals() {
+    static SAID: std::sync::Once = std::sync::Once::new();
+    SAID.call_once(|| {
+        crate::state::complain(
+            "streams cannot wait for values in mapped or managed memory, nor write them: host and device cannot signal each other \
+             through it",
+        );
+    });
+}

@@ -193,6 +193,31 @@ static void side_by_side(void) {
     hold("host and device change what lies side by side", bad == 0);
 }
 
+// Advice and prefetching are taken, and change nothing but where they cannot be meant.
+static void hints(void) {
+    enum { ADVICE = CU_MEM_ADVISE_SET_READ_MOSTLY };
+    uint32_t *words;
+    CUdeviceptr device;
+    CUmemLocation here = {CU_MEM_LOCATION_TYPE_DEVICE, {0}};
+    CHECK(cuMemAllocManaged((CUdeviceptr *)&words, BYTES, CU_MEM_ATTACH_GLOBAL));
+    CHECK(cuMemAlloc(&device, BYTES));
+    CHECK(cuMemAdvise((CUdeviceptr)words, BYTES, ADVICE, here));
+    count_up(words);
+    CHECK(cuMemPrefetchAsync((CUdeviceptr)words, BYTES, here, 0, stream));
+    CHECK(cuStreamAttachMemAsync(stream, (CUdeviceptr)words, 0, CU_MEM_ATTACH_SINGLE));
+    CHECK(launch(triple, stream, (CUdeviceptr)words, 4, N));
+    CHECK(cuMemPrefetchAsync((CUdeviceptr)(words + 10), 400, here, 0, stream));
+    CHECK(cuStreamSynchronize(stream));
+    hold("hints change nothing", wrong(words, 4, 3) == 0);
+    hold("advice beyond the end", cuMemAdvise((CUdeviceptr)words, BYTES + 1, ADVICE, here) == CUDA_ERROR_INVALID_VALUE);
+    hold("advice that is none", cuMemAdvise((CUdeviceptr)words, BYTES, 99, here) == CUDA_ERROR_INVALID_VALUE);
+    hold("advice for device memory", cuMemAdvise(device, 4, ADVICE, here) == CUDA_ERROR_INVALID_VALUE);
+    hold("device memory prefetched", cuMemPrefetchAsync(device, 4, here, 0, stream) == CUDA_ERROR_INVALID_VALUE);
+    hold("attached in part", cuStreamAttachMemAsync(stream, (CUdeviceptr)words, 8, CU_MEM_ATTACH_SINGLE) == CUDA_ERROR_INVALID_VALUE);
+    CHECK(cuMemFree((CUdeviceptr)words));
+    CHECK(cuMemFree(device));
+}
+
 static void wrong_uses(void) {
     CUdeviceptr address;
     uint32_t *words;
@@ -217,6 +242,7 @@ int main(void) {
     functions_of_the_host();
     filled_by_the_system();
     side_by_side();
+    hints();
     wrong_uses();
     return failures;
 }

@@ -7,15 +7,15 @@ macro_rules! unified_addressing { ($then:ident) => { $then! {
     /// One fact about an address.
     #[since(4000)] here fn cuPointerGetAttribute(data: Out<Bytes>, attribute: Enum<CUpointer_attribute>, ptr: DevPtr);
     /// Moves managed memory to where it will be used, in stream order.
-    #[since(12020)] deny fn cuMemPrefetchAsync_v2 | cuMemPrefetchAsync_v2_ptsz (
-        devPtr: DevPtr[count], count: usize, location: Struct<CUmemLocation>, flags: u32, hStream: Stream,
+    #[since(12020)] here fn cuMemPrefetchAsync_v2 | cuMemPrefetchAsync_v2_ptsz (
+        devPtr: DevPtr[count], count: usize, location: Location, flags: u32, hStream: Stream,
     );
     /// Moves managed memory to where it will be used, in stream order, as before CUDA 12.2.
-    #[since(8000)] deny fn cuMemPrefetchAsync | cuMemPrefetchAsync_ptsz (devPtr: DevPtr[count], count: usize, dstDevice: Device, hStream: Stream);
+    #[since(8000)] here fn cuMemPrefetchAsync | cuMemPrefetchAsync_ptsz (devPtr: DevPtr[count], count: usize, dstDevice: Device, hStream: Stream);
     /// Says how managed memory will be used.
-    #[since(12020)] deny fn cuMemAdvise_v2(devPtr: DevPtr[count], count: usize, advice: Enum<CUmem_advise>, location: Struct<CUmemLocation>);
+    #[since(12020)] here fn cuMemAdvise_v2(devPtr: DevPtr[count], count: usize, advice: Enum<CUmem_advise>, location: Location);
     /// Says how managed memory will be used, as before CUDA 12.2.
-    #[since(8000)] deny fn cuMemAdvise(devPtr: DevPtr[count], count: usize, advice: Enum<CUmem_advise>, device: Device);
+    #[since(8000)] here fn cuMemAdvise(devPtr: DevPtr[count], count: usize, advice: Enum<CUmem_advise>, device: Device);
     /// Moves many ranges of managed memory, in stream order.
     #[since(13000)] deny fn cuMemPrefetchBatchAsync | cuMemPrefetchBatchAsync_ptsz (
         dptrs: In<DevPtr>[count], sizes: In<usize>[count], count: usize, prefetchLocs: In<Struct<CUmemLocation>>[numPrefetchLocs],

@@ -56,7 +56,12 @@ pub unsafe fn cuStreamBatchMemOp_v2(
                     operation: params.operation,
                 };
             }
-            Some(width) => drop(shim.memory().device(params.address, width)?),
+            Some(width) => {
+                if shim.memory().device(params.address, width)?.shared {
+                    crate::shared::refuse_signals();
+                    return Err(CUDA_ERROR_NOT_SUPPORTED);
+                }
+            }
             // Reductions on the way to memory are not built.
             None if params.operation == MemoryOperation::ATOMIC_REDUCTION => {
                 return Err(CUDA_ERROR_NOT_SUPPORTED);

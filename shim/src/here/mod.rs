@@ -3,6 +3,7 @@
 mod context;
 mod device;
 mod graph;
+mod hint;
 mod module;
 mod pointer;
 mod prepared;
@@ -12,6 +13,7 @@ mod stream;
 pub use context::*;
 pub use device::*;
 pub use graph::*;
+pub use hint::*;
 pub use module::*;
 pub use pointer::*;
 pub use prepared::*;

@@ -15,14 +15,14 @@ use farwarp_protocol::param::{STREAM_LEGACY, STREAM_PER_THREAD};
 /// The default streams' own numbers; those of created streams follow.
 const NUMBER_OF_LEGACY: u64 = u64::MAX - 1;
 
-struct About {
+pub struct About {
     context: Id,
     flags: u32,
     priority: i32,
     number: u64,
 }
 
-fn about(stream: u64) -> Result<About, Code> {
+pub fn about(stream: u64) -> Result<About, Code> {
     let (shim, context) = in_context()?;
     let stream = threads::resolve(stream);
     if stream <= STREAM_PER_THREAD {

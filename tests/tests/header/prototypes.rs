@@ -39,6 +39,7 @@ const NAMED: &[(&str, &[&str])] = &[
     ("GraphExec", &["CUgraphExec"]),
     ("GraphNode", &["CUgraphNode"]),
     ("GraphicsResource", &["CUgraphicsResource"]),
+    ("Location", &["CUmemLocation"]),
     ("GreenCtx", &["CUgreenCtx"]),
     ("Kernel", &["CUkernel"]),
     ("Library", &["CUlibrary"]),
