@@ -19,15 +19,6 @@ const CHAPTERS: [&str; 3] = ["wrong_uses", "capture", "faults"];
 
 /// Parts of names of rows, and why the road answers otherwise there.
 const DEPARTURES: &[(&str, &str)] = &[
-    ("cuMemAllocManaged", "managed memory is refused"),
-    ("cuMemFree managed", "managed memory is refused"),
-    ("cuLibraryGetManaged", "managed memory is refused"),
-    ("cuMemAdvise", "managed memory is refused"),
-    ("cuMemPrefetchAsync", "managed memory is refused"),
-    ("cuStreamAttachMemAsync", "managed memory is refused"),
-    ("cuMemHostGetDevicePointer", "mapped memory is refused"),
-    ("cuMemsetD8 of pinned memory", "kernels and sets reach no memory of the host"),
-    ("cuMemsetD8/pinned host memory", "kernels and sets reach no memory of the host"),
     ("ShareableHandle", "memory is not shared with other processes"),
     ("cuPointerSetAttribute", "its one attribute, synchronous copies, is refused"),
     ("cuEventRecordWithFlags/", "told: its failure is heard by the thread's next call"),
