@@ -24,6 +24,9 @@ fn a_programs_first_call_rents_a_machine_which_is_gone_when_quiet_and_costs_what
 
     // Nothing was boot: the clock stood still. Half an hour it is held, and then it is quiet for longer than two minutes.
     assert_eq!(scene.cloud.world().billing(), 1);
+    // The agent has looked since the last call; a look after the clock has moved would place that call there.
+    let sessions = || scene.json(&["status", "--json"])["leases"][0]["server"]["sessions"].clone();
+    assert!(wait_until(LIMIT, || sessions() == serde_json::json!([])), "its session does not end");
     clock.advance(119_000);
     std::thread::sleep(Duration::from_millis(1500));
     assert_eq!(scene.cloud.world().billing(), 1, "it was ended before its time");
