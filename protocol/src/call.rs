@@ -80,6 +80,18 @@ ops! {
     BOX_ON_DEVICE;
     /// [`Fill`].
     FILL;
+    /// [`crate::arrays::ArrayNew`].
+    ARRAY_CREATE;
+    /// [`crate::arrays::ArrayLevel`].
+    ARRAY_LEVEL;
+    /// An array of either kind.
+    ARRAY_DESTROY;
+    /// [`crate::arrays::BoxToArray`] and then the bytes, without gaps.
+    BOX_TO_ARRAY;
+    /// [`crate::arrays::BoxFromArray`], answered by the bytes, without gaps.
+    BOX_FROM_ARRAY;
+    /// [`crate::arrays::BoxBetween`].
+    BOX_BETWEEN;
     /// [`Land`], answered when all its bytes have gone as [`NOTICE_PIECE`]s.
     LAND;
     /// [`ToDeviceLater`]: its token comes as a [`NOTICE_HOST_CALL`] when the bytes are wanted.

@@ -15,6 +15,8 @@ pub enum ObjectKind {
     Function = 5,
     Library = 6,
     Kernel = 7,
+    Array = 8,
+    MipmappedArray = 9,
     /// A link under way: `CUlinkState`.
     LinkState = 20,
     /// A pool of stream-ordered memory.
@@ -38,6 +40,8 @@ impl ObjectKind {
             Function,
             Library,
             Kernel,
+            Array,
+            MipmappedArray,
             LinkState,
             MemPool,
             AllocationHandle,

@@ -5,6 +5,7 @@
 
 pub mod admission;
 pub mod agent;
+pub mod arrays;
 pub mod boxes;
 pub mod call;
 pub mod client;

@@ -114,6 +114,12 @@ kinds! {
     Launchable = u64;
     /// A `CUmemLocation` by value: two integers of four bytes, which are passed as one of eight.
     Location = u64;
+    /// An array, and one of several levels.
+    Array = u64;
+    MipmappedArray = u64;
+    /// What kernels read and write arrays by: the driver's own value.
+    TexObject = u64;
+    SurfObject = u64;
     /// A green context.
     GreenCtx = u64;
     /// A graph.

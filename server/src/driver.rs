@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // loads a library and calls its functions.
 
 use farwarp_graphs::mirror;
+use farwarp_protocol::arrays::{Descriptor3D, ResourceDesc, TextureDesc, ViewDesc};
 use farwarp_protocol::call::MemoryOperation;
 use farwarp_protocol::error::{CUDA_ERROR_NOT_SUPPORTED, Code};
 use libloading::Library;
@@ -94,6 +95,17 @@ driver! {
     fn cuMemcpyPeerAsync(to: u64, to_context: u64, from: u64, from_context: u64, bytes: usize, stream: u64);
     fn cuMemcpy3DAsync_v2(copy: *const Memcpy3D, stream: u64);
     fn cuMemcpy3DPeerAsync(copy: *const Memcpy3D, stream: u64);
+    fn cuArray3DCreate_v2(array: *mut u64, descriptor: *const Descriptor3D);
+    fn cuArrayDestroy(array: u64);
+    fn cuMipmappedArrayCreate(array: *mut u64, descriptor: *const Descriptor3D, levels: u32);
+    fn cuMipmappedArrayGetLevel(level: *mut u64, array: u64, number: u32);
+    fn cuMipmappedArrayDestroy(array: u64);
+    fn cuTexObjectCreate(
+        object: *mut u64, resource: *const ResourceDesc, description: *const TextureDesc, view: *const ViewDesc,
+    );
+    fn cuTexObjectDestroy(object: u64);
+    fn cuSurfObjectCreate(object: *mut u64, resource: *const ResourceDesc);
+    fn cuSurfObjectDestroy(object: u64);
     fn cuMemsetD2D8Async(to: u64, pitch: usize, value: u8, count: usize, rows: usize, stream: u64);
     fn cuMemsetD2D16Async(to: u64, pitch: usize, value: u16, count: usize, rows: usize, stream: u64);
     fn cuMemsetD2D32Async(to: u64, pitch: usize, value: u32, count: usize, rows: usize, stream: u64);

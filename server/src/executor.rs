@@ -118,6 +118,8 @@ pub struct Executor {
     pub links: crate::by_hand::Links,
     pub peers: crate::by_hand::Peers,
     pub imports: crate::by_hand::Imports,
+    pub arrays: crate::by_hand::Arrays,
+    pub textures: crate::by_hand::Textures,
     /// Where memory is shown to other sessions; nowhere in a rig.
     pub market: Option<Arc<Market>>,
     pub conditional_graphs: crate::by_hand::ConditionalGraphs,
@@ -162,6 +164,8 @@ impl Executor {
             links: Default::default(),
             peers: Default::default(),
             imports: Default::default(),
+            arrays: Default::default(),
+            textures: Default::default(),
             market: None,
             conditional_graphs: Default::default(),
             built_graphs: Default::default(),
@@ -441,7 +445,10 @@ impl Executor {
 
     /// Memory of devices that is this session's: what pools keep too, used or not.
     pub fn held_bytes(&self) -> u64 {
-        self.ranges.bytes() + self.virtual_memory.physical_bytes() + self.pools_keep_bytes()
+        self.ranges.bytes()
+            + self.virtual_memory.physical_bytes()
+            + self.pools_keep_bytes()
+            + self.array_bytes()
     }
 
     /// Whether the session may have so much more. What its pools keep and do not use goes back first.

@@ -2,6 +2,7 @@
 //! about them without asking.
 
 use crate::by_hand::Options;
+use farwarp_protocol::arrays::{Descriptor3D, ResourceDesc, TextureDesc, ViewDesc};
 use farwarp_protocol::call::{Attributes, Layout};
 use farwarp_protocol::error::{CUDA_ERROR_INVALID_HANDLE, CUDA_ERROR_OUT_OF_MEMORY, Code};
 use farwarp_protocol::handle::{Id, ObjectKind, Slab};
@@ -19,6 +20,11 @@ pub struct Objects {
     pub links: Slab<Link>,
     pub pools: Slab<Pool>,
     pub physicals: Slab<Physical>,
+    pub arrays: Slab<Array>,
+    pub mipmapped: Slab<Array>,
+    /// By the driver's own numbers.
+    pub textures: HashMap<u64, TextureObject>,
+    pub surfaces: HashMap<u64, SurfaceObject>,
     /// By the program's device ordinal, once they were asked for.
     pub pools_of_devices: HashMap<i32, PoolsOfDevice>,
     /// CUDA never gives two streams of a process the same number.
@@ -91,6 +97,29 @@ pub struct Physical {
     pub shown: u32,
 }
 
+/// An array, a level of one, or one of several levels.
+pub struct Array {
+    pub context: Id,
+    pub descriptor: Descriptor3D,
+    /// The levels that were asked for, of those that there are.
+    pub levels: Vec<Option<Id>>,
+    /// Of what it is a level.
+    pub whole: Option<Id>,
+}
+
+#[derive(Clone, Copy)]
+pub struct TextureObject {
+    pub context: Id,
+    pub resource: ResourceDesc,
+    pub description: TextureDesc,
+    pub view: Option<ViewDesc>,
+}
+
+pub struct SurfaceObject {
+    pub context: Id,
+    pub resource: ResourceDesc,
+}
+
 /// A pool of stream-ordered memory, on a device of the program's.
 pub struct Pool {
     pub device: i32,
@@ -157,6 +186,10 @@ impl Objects {
             links: Slab::new(ObjectKind::LinkState),
             pools: Slab::new(ObjectKind::MemPool),
             physicals: Slab::new(ObjectKind::AllocationHandle),
+            arrays: Slab::new(ObjectKind::Array),
+            mipmapped: Slab::new(ObjectKind::MipmappedArray),
+            textures: HashMap::new(),
+            surfaces: HashMap::new(),
             pools_of_devices: HashMap::new(),
             next_stream_number: 1,
         }
@@ -173,6 +206,10 @@ impl Objects {
         self.streams.remove_where(|stream| stream.context == context);
         self.events.remove_where(|event| event.context == context);
         self.links.remove_where(|link| link.context == context);
+        self.arrays.remove_where(|array| array.context == context);
+        self.mipmapped.remove_where(|array| array.context == context);
+        self.textures.retain(|_, texture| texture.context != context);
+        self.surfaces.retain(|_, surface| surface.context != context);
         for module in self.modules.remove_where(|module| module.context == context) {
             self.functions.remove_where(|function| function.module == module);
         }

@@ -4,6 +4,8 @@
 //! so that a large copy neither fills the log nor stands in front of other threads' calls.
 #![allow(unsafe_code)] // reads and writes the program's buffers, as the driver would.
 
+mod array;
+
 use crate::by_hand::{checked, host_call};
 use crate::call::in_context_hearing;
 use crate::landing::Landing;
@@ -95,6 +97,9 @@ impl Transfer {
         let shape = self.copy.shape;
         if shape.is_empty() {
             return Ok(());
+        }
+        if [&self.copy.to, &self.copy.from].iter().any(|place| matches!(place, Place::Array { .. })) {
+            return self.issue_with_array();
         }
         let (to, from) = {
             let memory = self.shim.memory();

@@ -77,6 +77,11 @@ fn streams_threads_and_grids_that_wait_are_the_same_on_both_roads() {
 }
 
 #[test]
+fn arrays_textures_and_surfaces_are_the_same_on_both_roads() {
+    same_on_both_roads(&["textures"]);
+}
+
+#[test]
 fn what_kernels_say_is_the_same_on_both_roads() {
     same_on_both_roads(&["printf_formats", "assertions", "errors"]);
 }

@@ -97,27 +97,27 @@ macro_rules! memory_management { ($then:ident) => { $then! {
     /// Copies device memory to device memory, in 32-bit sizes.
     #[since(2000)] deny fn cuMemcpyDtoD(dstDevice: DevPtrV1[ByteCount as usize], srcDevice: DevPtrV1[ByteCount as usize], ByteCount: u32);
     /// Copies device memory into a 1D array.
-    #[since(3020)] deny fn cuMemcpyDtoA_v2 | cuMemcpyDtoA_v2_ptds (dstArray: Array, dstOffset: usize, srcDevice: DevPtr[ByteCount], ByteCount: usize);
+    #[since(3020)] hand fn cuMemcpyDtoA_v2 | cuMemcpyDtoA_v2_ptds (dstArray: Array, dstOffset: usize, srcDevice: DevPtr[ByteCount], ByteCount: usize); // as copies of boxes
     /// Copies device memory into a 1D array, in 32-bit sizes.
     #[since(2000)] deny fn cuMemcpyDtoA(dstArray: Array, dstOffset: u32, srcDevice: DevPtrV1[ByteCount as usize], ByteCount: u32);
     /// Copies a 1D array to device memory.
-    #[since(3020)] deny fn cuMemcpyAtoD_v2 | cuMemcpyAtoD_v2_ptds (dstDevice: DevPtr[ByteCount], srcArray: Array, srcOffset: usize, ByteCount: usize);
+    #[since(3020)] hand fn cuMemcpyAtoD_v2 | cuMemcpyAtoD_v2_ptds (dstDevice: DevPtr[ByteCount], srcArray: Array, srcOffset: usize, ByteCount: usize); // as copies of boxes
     /// Copies a 1D array to device memory, in 32-bit sizes.
     #[since(2000)] deny fn cuMemcpyAtoD(dstDevice: DevPtrV1[ByteCount as usize], srcArray: Array, srcOffset: u32, ByteCount: u32);
     /// Copies host memory into a 1D array.
-    #[since(3020)] deny fn cuMemcpyHtoA_v2 | cuMemcpyHtoA_v2_ptds (
+    #[since(3020)] hand fn cuMemcpyHtoA_v2 | cuMemcpyHtoA_v2_ptds ( // as copies of boxes
         dstArray: Array, dstOffset: usize, srcHost: HostBytes[ByteCount], ByteCount: usize,
     );
     /// Copies host memory into a 1D array, in 32-bit sizes.
     #[since(2000)] deny fn cuMemcpyHtoA(dstArray: Array, dstOffset: u32, srcHost: HostBytes[ByteCount as usize], ByteCount: u32);
     /// Copies a 1D array to host memory.
-    #[since(3020)] deny fn cuMemcpyAtoH_v2 | cuMemcpyAtoH_v2_ptds (
+    #[since(3020)] hand fn cuMemcpyAtoH_v2 | cuMemcpyAtoH_v2_ptds ( // as copies of boxes
         dstHost: Out<Bytes>[ByteCount], srcArray: Array, srcOffset: usize, ByteCount: usize,
     );
     /// Copies a 1D array to host memory, in 32-bit sizes.
     #[since(2000)] deny fn cuMemcpyAtoH(dstHost: Out<Bytes>[ByteCount as usize], srcArray: Array, srcOffset: u32, ByteCount: u32);
     /// Copies a 1D array into another.
-    #[since(3020)] deny fn cuMemcpyAtoA_v2 | cuMemcpyAtoA_v2_ptds (
+    #[since(3020)] hand fn cuMemcpyAtoA_v2 | cuMemcpyAtoA_v2_ptds ( // as copies of boxes
         dstArray: Array, dstOffset: usize, srcArray: Array, srcOffset: usize, ByteCount: usize,
     );
     /// Copies a 1D array into another, in 32-bit sizes.
@@ -170,7 +170,7 @@ macro_rules! memory_management { ($then:ident) => { $then! {
         dstDevice: DevPtrV1[ByteCount as usize], srcDevice: DevPtrV1[ByteCount as usize], ByteCount: u32, hStream: Stream,
     );
     /// Copies host memory into a 1D array, in stream order.
-    #[since(3020)] deny fn cuMemcpyHtoAAsync_v2 | cuMemcpyHtoAAsync_v2_ptsz (
+    #[since(3020)] hand fn cuMemcpyHtoAAsync_v2 | cuMemcpyHtoAAsync_v2_ptsz ( // as copies of boxes
         dstArray: Array, dstOffset: usize, srcHost: HostBytes[ByteCount], ByteCount: usize, hStream: Stream,
     );
     /// Copies host memory into a 1D array, in stream order, in 32-bit sizes.
@@ -178,7 +178,7 @@ macro_rules! memory_management { ($then:ident) => { $then! {
         dstArray: Array, dstOffset: u32, srcHost: HostBytes[ByteCount as usize], ByteCount: u32, hStream: Stream,
     );
     /// Copies a 1D array to host memory, in stream order.
-    #[since(3020)] deny fn cuMemcpyAtoHAsync_v2 | cuMemcpyAtoHAsync_v2_ptsz (
+    #[since(3020)] hand fn cuMemcpyAtoHAsync_v2 | cuMemcpyAtoHAsync_v2_ptsz ( // as copies of boxes
         dstHost: Out<Bytes>[ByteCount], srcArray: Array, srcOffset: usize, ByteCount: usize, hStream: Stream,
     );
     /// Copies a 1D array to host memory, in stream order, in 32-bit sizes.
@@ -288,11 +288,11 @@ macro_rules! memory_management { ($then:ident) => { $then! {
         ui: u32, Width: usize, Height: usize, hStream: Stream,
     );
     /// Creates a 1D or 2D array.
-    #[since(3020)] deny fn cuArrayCreate_v2(pHandle: Out<Array> = new, pAllocateArray: In<Struct<CUDA_ARRAY_DESCRIPTOR>>);
+    #[since(3020)] hand fn cuArrayCreate_v2(pHandle: Out<Array> = new, pAllocateArray: In<Struct<CUDA_ARRAY_DESCRIPTOR>>); // the shim knows what each array is like
     /// Creates a 1D or 2D array, in 32-bit sizes.
     #[since(2000)] deny fn cuArrayCreate(pHandle: Out<Array> = new, pAllocateArray: In<Struct<CUDA_ARRAY_DESCRIPTOR_v1>>);
     /// What a 1D or 2D array was created as.
-    #[since(3020)] deny fn cuArrayGetDescriptor_v2(pArrayDescriptor: Out<Struct<CUDA_ARRAY_DESCRIPTOR>>, hArray: Array);
+    #[since(3020)] hand fn cuArrayGetDescriptor_v2(pArrayDescriptor: Out<Struct<CUDA_ARRAY_DESCRIPTOR>>, hArray: Array); // the shim knows what each array is like
     /// What a 1D or 2D array was created as, in 32-bit sizes.
     #[since(2000)] deny fn cuArrayGetDescriptor(pArrayDescriptor: Out<Struct<CUDA_ARRAY_DESCRIPTOR_v1>>, hArray: Array);
     /// The tiles of a sparse array.
@@ -310,23 +310,23 @@ macro_rules! memory_management { ($then:ident) => { $then! {
     /// One plane of a multi-planar array.
     #[since(11020)] deny fn cuArrayGetPlane(pPlaneArray: Out<Array>, hArray: Array, planeIdx: u32);
     /// Destroys an array.
-    #[since(2000)] deny fn cuArrayDestroy(hArray: Array = gone);
+    #[since(2000)] hand fn cuArrayDestroy(hArray: Array = gone); // the shim knows what each array is like
     /// Creates an array of up to three dimensions.
-    #[since(3020)] deny fn cuArray3DCreate_v2(pHandle: Out<Array> = new, pAllocateArray: In<Struct<CUDA_ARRAY3D_DESCRIPTOR>>);
+    #[since(3020)] hand fn cuArray3DCreate_v2(pHandle: Out<Array> = new, pAllocateArray: In<Struct<CUDA_ARRAY3D_DESCRIPTOR>>); // the shim knows what each array is like
     /// Creates an array of up to three dimensions, in 32-bit sizes.
     #[since(2000)] deny fn cuArray3DCreate(pHandle: Out<Array> = new, pAllocateArray: In<Struct<CUDA_ARRAY3D_DESCRIPTOR_v1>>);
     /// What a 3D array was created as.
-    #[since(3020)] deny fn cuArray3DGetDescriptor_v2(pArrayDescriptor: Out<Struct<CUDA_ARRAY3D_DESCRIPTOR>>, hArray: Array);
+    #[since(3020)] hand fn cuArray3DGetDescriptor_v2(pArrayDescriptor: Out<Struct<CUDA_ARRAY3D_DESCRIPTOR>>, hArray: Array); // the shim knows what each array is like
     /// What a 3D array was created as, in 32-bit sizes.
     #[since(2000)] deny fn cuArray3DGetDescriptor(pArrayDescriptor: Out<Struct<CUDA_ARRAY3D_DESCRIPTOR_v1>>, hArray: Array);
     /// Creates a mipmapped array.
-    #[since(5000)] deny fn cuMipmappedArrayCreate(
+    #[since(5000)] hand fn cuMipmappedArrayCreate( // the shim knows what each array is like
         pHandle: Out<MipmappedArray> = new, pMipmappedArrayDesc: In<Struct<CUDA_ARRAY3D_DESCRIPTOR>>, numMipmapLevels: u32,
     );
     /// One level of a mipmapped array.
-    #[since(5000)] deny fn cuMipmappedArrayGetLevel(pLevelArray: Out<Array>, hMipmappedArray: MipmappedArray, level: u32);
+    #[since(5000)] hand fn cuMipmappedArrayGetLevel(pLevelArray: Out<Array>, hMipmappedArray: MipmappedArray, level: u32); // the shim knows what each array is like
     /// Destroys a mipmapped array.
-    #[since(5000)] deny fn cuMipmappedArrayDestroy(hMipmappedArray: MipmappedArray = gone);
+    #[since(5000)] hand fn cuMipmappedArrayDestroy(hMipmappedArray: MipmappedArray = gone); // the shim knows what each array is like
     /// A handle (DMA-BUF) for a range of addresses.
     #[since(11070)] deny fn cuMemGetHandleForAddressRange(
         handle: Out<Bytes>, dptr: DevPtr, size: usize, handleType: Enum<CUmemRangeHandleType>, flags: u64,

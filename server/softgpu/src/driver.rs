@@ -9,6 +9,7 @@
 //! | `job.rs`, `stream.rs`, `event.rs` | what happens, and in which order |
 //! | `memops.rs`, `crew.rs`, `threads.rs` | who does it |
 //! | `ranges.rs`, `arena.rs`, `pages.rs`, `memory.rs`, `vmm.rs`, `meter.rs`, `ipc.rs` | memory: who may touch what, where it comes from, who counts it, how others see it |
+//! | `array.rs`, `texture.rs` | arrays, and the objects by which kernels reach them |
 //! | `copy.rs`, `transfer.rs`, `pointer.rs` | copies and sets; what is known of an address |
 //! | `image.rs`, `jit_log.rs`, `module.rs`, `library.rs`, `function.rs`, `link.rs` | code |
 //! | `launch.rs`, `occupancy.rs`, `console.rs` | kernels, how many fit, what they print |
@@ -17,6 +18,7 @@
 
 pub mod api;
 mod arena;
+mod array;
 mod console;
 mod context;
 mod copy;
@@ -51,6 +53,7 @@ mod pool;
 mod ranges;
 mod settings;
 mod stream;
+mod texture;
 mod threads;
 mod transfer;
 mod vmm;

@@ -11,9 +11,10 @@ use farwarp_protocol::codec::{decode, decode_prefix};
 use farwarp_protocol::limits::PIECE_BYTES;
 use std::ffi::c_void;
 
-/// `CU_MEMORYTYPE_HOST` and `_DEVICE`.
+/// `CU_MEMORYTYPE_HOST`, `_DEVICE` and `_ARRAY`.
 const MEMORY_HOST: u32 = 1;
 const MEMORY_DEVICE: u32 = 2;
+const MEMORY_ARRAY: u32 = 3;
 
 pub fn box_to_device(executor: &mut Executor, call: &Call) -> Result<Reply, Refusal> {
     let (BoxToDevice { destination, shape, stream, settled }, header) = decode_prefix(call.body)?;
@@ -106,7 +107,7 @@ pub fn box_on_device(executor: &mut Executor, call: &Call) -> Result<Reply, Refu
 }
 
 /// All bytes of a box that travels in one piece.
-fn piece_bytes(shape: Shape) -> Result<usize, Refusal> {
+pub fn piece_bytes(shape: Shape) -> Result<usize, Refusal> {
     match shape.bytes() {
         Some(bytes) if bytes > 0 && bytes <= PIECE_BYTES as u64 => Ok(bytes as usize),
         _ => Err(Refusal::BadBox { shape }),
@@ -137,6 +138,10 @@ pub fn device(block: Block) -> Side3D {
 
 pub fn host(address: *mut c_void, shape: Shape) -> Side3D {
     Side3D { memory_type: MEMORY_HOST, host: address, pitch: shape.width, height: shape.height, ..NOWHERE }
+}
+
+pub fn in_array(array: u64, [x_bytes, y, z]: [u64; 3]) -> Side3D {
+    Side3D { memory_type: MEMORY_ARRAY, array, x_bytes, y, z, ..NOWHERE }
 }
 
 const NOWHERE: Side3D = Side3D {

@@ -1,5 +1,6 @@
 //! The server's half of what crosses in a way of its own; the shim's half has the same file names.
 
+mod array;
 mod context;
 mod copy;
 mod copy_box;
@@ -21,8 +22,10 @@ mod pool;
 mod set;
 mod shared;
 mod stream;
+mod texture;
 mod virtual_memory;
 
+pub use array::*;
 pub use context::*;
 pub use copy::*;
 pub use copy_box::*;
@@ -42,4 +45,5 @@ pub use pool::*;
 pub use set::*;
 pub use shared::*;
 pub use stream::*;
+pub use texture::*;
 pub use virtual_memory::*;

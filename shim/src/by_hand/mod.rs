@@ -1,6 +1,7 @@
 //! Functions that cross the wire in a way of their own: those that make or unmake something that the shim keeps books
 //! of, those that carry bytes, and those that must look into what the program passes.
 
+mod array;
 mod batch;
 mod context;
 mod copy;
@@ -21,9 +22,11 @@ mod pool;
 mod set;
 mod stream;
 mod stream_attribute;
+mod texture;
 mod variable;
 mod virtual_memory;
 
+pub use array::*;
 pub use batch::*;
 pub use context::*;
 pub use copy::*;
@@ -42,5 +45,6 @@ pub use pool::*;
 pub use set::*;
 pub use stream::*;
 pub use stream_attribute::*;
+pub use texture::*;
 pub use variable::*;
 pub use virtual_memory::*;

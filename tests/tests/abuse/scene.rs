@@ -1,5 +1,6 @@
 //! What a session holds when the lies begin: of each kind one thing that is alive, and things that were, or are elsewhere.
 
+use farwarp_protocol::arrays::{self, ArrayNew, Descriptor3D};
 use farwarp_protocol::boxes::{Block, Shape};
 use farwarp_protocol::call::{self, *};
 use farwarp_protocol::codec::{decode, encode};
@@ -62,6 +63,8 @@ pub struct Scene {
     pub physical: Id,
     pub link: Id,
     pub exec: Id,
+    pub array: Id,
+    pub mipmapped: Id,
     /// Memory of the pool.
     pub pooled: u64,
     pub freed_pooled: u64,
@@ -202,6 +205,8 @@ impl Scene {
             physical,
             link: id(ObjectKind::LinkState, 1, 0),
             exec: id(ObjectKind::GraphExec, 1, 0),
+            array: id(ObjectKind::Array, 1, 0),
+            mipmapped: id(ObjectKind::MipmappedArray, 1, 0),
             pooled,
             freed_pooled,
             reserved,
@@ -239,6 +244,8 @@ impl Scene {
             ObjectKind::AllocationHandle => self.physical,
             ObjectKind::LinkState => self.link,
             ObjectKind::GraphExec => self.exec,
+            ObjectKind::Array => self.array,
+            ObjectKind::MipmappedArray => self.mipmapped,
             other => panic!("the scene has no {other:?}: make one in Stage::make_all"),
         }
     }
@@ -295,6 +302,8 @@ impl<R: Road> Stage<'_, R> {
         let link = of(ObjectKind::LinkState);
         self.say(call::op("cuLinkCreate_v2"), &encode(&(link, JitOptions::default())));
         self.instantiate(of(ObjectKind::GraphExec), of(ObjectKind::Event));
+        self.make_array(of(ObjectKind::Array), 0);
+        self.make_array(of(ObjectKind::MipmappedArray), 2);
         [
             ObjectKind::Stream,
             ObjectKind::Event,
@@ -306,9 +315,25 @@ impl<R: Road> Stage<'_, R> {
             ObjectKind::AllocationHandle,
             ObjectKind::LinkState,
             ObjectKind::GraphExec,
+            ObjectKind::Array,
+            ObjectKind::MipmappedArray,
         ]
         .map(of)
         .to_vec()
+    }
+
+    /// Two rows of sixteen bytes, of which surfaces can be made.
+    fn make_array(&mut self, array: Id, levels: u32) {
+        const FLOAT: u32 = 0x20;
+        let descriptor = Descriptor3D {
+            width: 4,
+            height: 2,
+            depth: 0,
+            format: FLOAT,
+            channels: 1,
+            flags: arrays::SURFACE,
+        };
+        self.say(ARRAY_CREATE, &encode(&ArrayNew { array, descriptor, levels }));
     }
 
     /// A graph of two steps: an event is recorded, and nothing is done.
@@ -329,6 +354,7 @@ impl<R: Road> Stage<'_, R> {
             Some(ObjectKind::AllocationHandle) => call::op("cuMemRelease"),
             Some(ObjectKind::LinkState) => call::op("cuLinkDestroy"),
             Some(ObjectKind::GraphExec) => GRAPH_EXEC_GONE,
+            Some(ObjectKind::Array | ObjectKind::MipmappedArray) => ARRAY_DESTROY,
             _ => UNLOAD,
         };
         self.say(operation, &encode(&id));

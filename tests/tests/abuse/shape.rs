@@ -1,5 +1,6 @@
 //! Calls as lists of fields: those of the rows that cross by themselves, made from the table, and those of our own operations.
 
+mod arrays;
 mod boxes;
 mod graphs;
 mod images;
@@ -33,6 +34,7 @@ pub struct Shape {
 /// How every row that crosses by itself, and every operation of ours, looks; and the names of those that nobody has described here.
 pub fn all(scene: &Scene, foreign: &Foreign) -> (Vec<Shape>, Vec<String>) {
     let (mut shapes, mut unknown) = (own(scene, foreign), Vec::new());
+    shapes.extend(arrays::shapes(scene, foreign));
     shapes.extend(launches::shapes(scene, foreign));
     shapes.extend(memory::shapes(scene, foreign));
     shapes.extend(shared::shapes(scene, foreign));

@@ -3,6 +3,7 @@
 
 #![allow(non_snake_case)] // CUDA's names keep CUDA's spelling.
 
+mod array;
 mod context;
 mod device;
 mod event;
@@ -23,9 +24,11 @@ mod primary_context;
 mod stream;
 mod stream_attributes;
 mod stream_memops;
+mod texture;
 mod unified;
 mod virtual_memory;
 
+pub use array::*;
 pub use context::*;
 pub use device::*;
 pub use event::*;
@@ -46,5 +49,6 @@ pub use primary_context::*;
 pub use stream::*;
 pub use stream_attributes::*;
 pub use stream_memops::*;
+pub use texture::*;
 pub use unified::*;
 pub use virtual_memory::*;

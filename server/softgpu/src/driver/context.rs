@@ -125,6 +125,8 @@ impl Context {
         stream::forget_context(self.handle);
         event::forget_context(self.handle);
         module::forget_context(self.handle);
+        crate::driver::texture::forget_context(self.handle);
+        crate::driver::array::forget_context(self.handle);
         memory::forget_context(self.handle);
         crate::driver::ipc::forget_context(self.handle);
         farwarp_graphs::context_gone(self.handle);

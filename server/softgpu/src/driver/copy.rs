@@ -12,7 +12,7 @@ use crate::driver::edge::{Result, bytes_at};
 use crate::driver::job::Action;
 use crate::driver::ranges::{Access, Range};
 use crate::driver::stream::Place;
-use crate::driver::{pages, ranges, stream, transfer};
+use crate::driver::{array, pages, ranges, stream, transfer};
 
 /// Pageable memory up to this size is read at the call, so that the call need not wait; more is copied while it waits.
 const STAGED_BYTES: u64 = 16 << 20;
@@ -45,15 +45,17 @@ enum Found {
 }
 
 impl Copy {
-    /// Arrays are not built.
+    /// A box in an array is one in memory, once it is seen to lie inside.
     pub fn new(asked: BoxCopy) -> Result<Copy> {
-        let (
-            CopyPlace::Memory { side: to_side, block: to },
-            CopyPlace::Memory { side: from_side, block: from },
-        ) = (asked.to, asked.from)
-        else {
-            return Err(CUDA_ERROR_NOT_SUPPORTED);
+        let place = |place: CopyPlace| -> Result<(Side, Block)> {
+            match place {
+                CopyPlace::Memory { side, block } => Ok((side, block)),
+                CopyPlace::Array { array, x_bytes, y, z } => {
+                    Ok((Side::Device, array::block(array, [x_bytes, y, z], asked.shape)?))
+                }
+            }
         };
+        let ((to_side, to), (from_side, from)) = (place(asked.to)?, place(asked.from)?);
         Ok(Copy { to, to_side, from, from_side, shape: asked.shape })
     }
 

@@ -135,7 +135,7 @@ pub fn forget_context(context: Handle) {
 fn give_back(range: &Range) {
     let (start, bytes) = (range.start, range.bytes);
     match range.kind {
-        Kind::Device | Kind::OfGraph | Kind::Variable { .. } | Kind::Managed => {
+        Kind::Device | Kind::OfGraph | Kind::Array | Kind::Variable { .. } | Kind::Managed => {
             arena::give_back(start, bytes);
             if let Ok(device) = device(range.device) {
                 device.refund(account(bytes));

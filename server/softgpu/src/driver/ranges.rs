@@ -15,8 +15,9 @@ use once_cell::sync::Lazy;
 use crate::driver::edge::Result;
 use crate::driver::handles::Handle;
 use crate::driver::pool::Pool;
+use crate::driver::texture::{SURFACES, TEXTURES};
 use crate::driver::vmm::Physical;
-use crate::ptx::{MemRange, Memory};
+use crate::ptx::{MemRange, Memory, Surface, Texture};
 
 /// A live range of memory that the driver knows.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub enum Kind {
     Device,
     /// Allocated by a graph, which frees it.
     OfGraph,
+    /// An array's, which kernels reach through textures and surfaces only.
+    Array,
     /// `cuIpcOpenMemHandle`: another process's, in pages of its file that begin there.
     Opened { pages: u64, pages_bytes: u64 },
     /// A variable of a module.
@@ -87,6 +90,7 @@ impl Range {
                 let near = self.device == viewer.device || lock(&viewer.peers).contains(&self.device);
                 near.then_some(Access::ReadWrite)
             }
+            Kind::Array => None,
             _ => self.access_of(viewer.device),
         }
     }
@@ -123,6 +127,14 @@ unsafe impl Memory for Viewer {
         let range = find(address)?;
         let access = range.access(self)?;
         Some(MemRange { start: range.start, end: range.end(), writable: access == Access::ReadWrite })
+    }
+
+    fn texture(&self, object: u64) -> Option<Arc<dyn Texture>> {
+        Some(TEXTURES.get(object)?)
+    }
+
+    fn surface(&self, object: u64) -> Option<Arc<dyn Surface>> {
+        Some(SURFACES.get(object)?)
     }
 
     fn generation(&self) -> &AtomicU64 {

@@ -9,6 +9,7 @@ mod collective;
 mod matrix;
 mod memory;
 mod straight;
+mod texture;
 
 pub use memory::{Ranges, Shared};
 

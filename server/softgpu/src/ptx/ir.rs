@@ -5,6 +5,7 @@
 //! mask of 32 bits.
 
 use super::alu::{AtomFn, CarryFn, CompareFn, Form, FourFn, LaneFn, Sum};
+use super::texture::Geometry;
 
 /// A row of the function's register window.
 pub type Reg = u32;
@@ -141,6 +142,14 @@ pub enum Op {
         bytes: u32,
         source_bytes: Reg,
     },
+    Texture(Box<TextureOp>),
+    Surface(Box<SurfaceOp>),
+    ImageQuery {
+        which: ImageFact,
+        of_surface: bool,
+        d: Reg,
+        image: Reg,
+    },
     IsSpace {
         space: Space,
         d: Pred,
@@ -272,6 +281,50 @@ pub struct Lines {
     /// In elements; without it the lines lie end to end.
     pub stride: Option<Reg>,
     pub column_major: bool,
+}
+
+/// A read of a texture.
+#[derive(Debug, Clone)]
+pub struct TextureOp {
+    pub geometry: Geometry,
+    pub d: [Reg; 4],
+    pub texture: Reg,
+    pub coordinates: [Reg; 4],
+    /// Coordinates are texel numbers, not places.
+    pub whole: bool,
+    pub level: Option<Reg>,
+    /// One channel of four texels is wanted.
+    pub gather: Option<u8>,
+}
+
+/// A read or write of a surface, of bytes as they are.
+#[derive(Debug, Clone)]
+pub struct SurfaceOp {
+    pub geometry: Geometry,
+    pub surface: Reg,
+    pub coordinates: [Reg; 4],
+    pub values: [Reg; 4],
+    pub loads: bool,
+    /// Of one element, of which there are `count`.
+    pub bytes: u8,
+    pub count: u8,
+    pub beyond: Beyond,
+}
+
+/// What becomes of an access beyond a surface's edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beyond {
+    Trap,
+    Clamp,
+    Zero,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageFact {
+    Width,
+    Height,
+    /// Or the layers.
+    Depth,
 }
 
 /// Stands for a destination that is not wanted.

@@ -5,6 +5,7 @@ mod data;
 mod halves;
 mod matrix;
 mod memory;
+mod texture;
 mod warp;
 
 use super::PtxError;
@@ -343,6 +344,7 @@ where
             "bar" | "barrier" | "shfl" | "vote" | "match" | "redux" | "activemask" | "elect" | "membar"
             | "fence" | "nanosleep" => self.warp(opcode, operands),
             "mma" | "wmma" | "ldmatrix" | "movmatrix" => self.matrix(opcode, operands),
+            "tex" | "tld4" | "txq" | "suld" | "sust" | "suq" => self.image(opcode, operands),
             // Hints, and waiting for what was already done when it was asked for.
             "prefetch" | "prefetchu" | "pmevent" | "griddepcontrol" | "setmaxnreg" | "discard"
             | "applypriority" => {

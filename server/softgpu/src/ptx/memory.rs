@@ -2,6 +2,8 @@
 #![allow(unsafe_code)]
 // unsafe: the trait is, because the interpreter dereferences what an implementer calls live.
 
+use super::texture::{Surface, Texture};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 /// One live range of device-visible memory, `[start, end)`, at the same address in this process.
@@ -22,6 +24,10 @@ pub struct MemRange {
 pub unsafe trait Memory: Send + Sync {
     /// The live range that holds `addr`, or `None`: an illegal address.
     fn range(&self, addr: u64) -> Option<MemRange>;
+    /// What a texture object is.
+    fn texture(&self, object: u64) -> Option<Arc<dyn Texture>>;
+    /// What a surface object is.
+    fn surface(&self, object: u64) -> Option<Arc<dyn Surface>>;
     /// Bumped whenever a range dies or is born: cached ranges are then dropped.
     fn generation(&self) -> &AtomicU64;
 }

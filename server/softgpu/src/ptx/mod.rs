@@ -14,6 +14,7 @@
 //! | `alu.rs`, `alu/` | what an arithmetic instruction does to 32 lanes |
 //! | `kernel.rs` | an entry with all it calls, ready to run |
 //! | `interp.rs`, `interp/` | a warp: its registers, its lanes in lockstep, its divergence |
+//! | `texture.rs` | texels: where they lie, what is between and beyond them |
 //! | `heap.rs` | what kernels allocate |
 //! | `engine.rs` | host threads, time slices, grids and blocks |
 
@@ -30,6 +31,7 @@ mod memory;
 mod opcodes;
 mod parse;
 mod program;
+mod texture;
 
 pub use engine::{Engine, GridId, Launch};
 pub use error::{Fault, PtxError};
@@ -37,3 +39,4 @@ pub use heap::Heap;
 pub use kernel::{Kernel, KernelInfo, compile};
 pub use memory::{MemRange, Memory};
 pub use program::{EntryInfo, ParamInfo, Program, Reloc, Space, Variable};
+pub use texture::{Edge, Format, Image, Sampler, Surface, Texture};

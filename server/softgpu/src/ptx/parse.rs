@@ -62,6 +62,8 @@ pub enum Operand<'a> {
     Float64(u64),
     /// `[base+offset]`; no base: an absolute address.
     Address(Option<&'a str>, i64),
+    /// `[texture, {x, y}]`
+    Image(&'a str, Vec<Operand<'a>>),
     /// `{a, b}`
     Vector(Vec<Operand<'a>>),
     /// `a|b`
@@ -272,7 +274,7 @@ fn several<'a>(lexer: &mut Lexer<'a>, close: u8, depth: u32) -> Result<Vec<Opera
     }
 }
 
-/// `[%rd1]`, `[%rd1+16]`, `[symbol+-4]`, `[4096]`; tensor coordinates and multicast forms are `Other`.
+/// `[%rd1]`, `[%rd1+16]`, `[symbol+-4]`, `[4096]`, `[texture, {x, y}]`; longer tensor coordinates and multicast forms are `Other`.
 fn address<'a>(lexer: &mut Lexer<'a>) -> Result<Operand<'a>, PtxError> {
     let (base, mut offset) = match lexer.peek()? {
         Token::Word(name) => {
@@ -291,6 +293,16 @@ fn address<'a>(lexer: &mut Lexer<'a>) -> Result<Operand<'a>, PtxError> {
     }
     if lexer.accept(b']')? {
         return Ok(Operand::Address(base, offset));
+    }
+    if let (Some(name), 0) = (base, offset)
+        && lexer.accept(b',')?
+        && lexer.peek()? == Token::Mark(b'{')
+    {
+        lexer.next()?;
+        let coordinates = several(lexer, b'}', 0)?;
+        if lexer.accept(b']')? {
+            return Ok(Operand::Image(name, coordinates));
+        }
     }
     while lexer.next()? != Token::Mark(b']') {
         if lexer.peek()? == Token::End {

@@ -4,7 +4,7 @@
 
 use super::super::alu::{AtomFn, LANES};
 use super::super::ir::*;
-use super::super::{Fault, MemRange, Memory};
+use super::super::{Fault, MemRange, Memory, Surface, Texture};
 use super::{Env, Path, Warp, each};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
@@ -111,6 +111,20 @@ impl Ranges {
     pub fn new(memory: Arc<dyn Memory>) -> Ranges {
         let generation = memory.generation().load(Ordering::Acquire);
         Ranges { memory, generation, recent: [NO_RANGE; RECENT], next: 0 }
+    }
+
+    /// A texture object, if the memory that it reads may be touched.
+    pub(super) fn texture(&mut self, object: u64) -> Option<Arc<dyn Texture>> {
+        let texture = self.memory.texture(object)?;
+        let live = match texture.memory() {
+            Some((start, bytes)) => start.checked_add(bytes).is_some_and(|end| self.allow(start, end, false)),
+            None => true,
+        };
+        live.then_some(texture)
+    }
+
+    pub(super) fn surface(&self, object: u64) -> Option<Arc<dyn Surface>> {
+        self.memory.surface(object)
     }
 
     /// Whether all of `[first, end)` may be touched.

@@ -100,6 +100,11 @@ impl Warp {
                 self.atom(env, path, mask, access, *run, *d, [*b, *c], inst.line)?;
                 return Ok(Some(ATOMIC_LOOKS_LIKE_WAITING));
             }
+            Op::Texture(op) => self.texture(env, path, mask, op, inst.line)?,
+            Op::Surface(op) => self.surface(env, path, mask, op, inst.line)?,
+            Op::ImageQuery { which, of_surface, d, image } => {
+                self.image_query(env, path, mask, (*which, *of_surface), (*d, *image), inst.line)?;
+            }
             Op::CopyAsync { .. } => self.copy_async(env, path, mask, &inst.op, inst.line)?,
             Op::IsSpace { space, d, a } => {
                 let a = *self.row(path, *a);
