@@ -148,6 +148,12 @@ impl Remote {
         self.put(header(op, FLAG_ASKED), body, Some(landing)).map(drop)
     }
 
+    /// Whether bytes are still to come anywhere.
+    pub fn lands(&self) -> bool {
+        let core = self.lock();
+        core.client.dead().is_none() && core.landings.bytes() > 0
+    }
+
     /// Whether bytes are still to come there.
     pub fn lands_in(&self, range: Range) -> bool {
         let core = self.lock();

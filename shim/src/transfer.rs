@@ -117,7 +117,8 @@ impl Transfer {
         match (to, from) {
             (Found::Device { block: to, .. }, Found::Host { block: from, pinned }) => {
                 let late = pinned || self.in_graph || self.pace == Pace::Synchronous;
-                let changing = late && self.may_change(from);
+                let waits = pinned && self.pace == Pace::Synchronous && self.overtakes();
+                let changing = waits || (late && self.may_change(from));
                 match self.pace {
                     Pace::Asynchronous if changing => self.to_device_later(to, from),
                     // The stream's own work comes first, as for any synchronous copy, when that makes a difference.
@@ -135,6 +136,12 @@ impl Transfer {
             (Found::Host { block: to, .. }, Found::Host { block: from, .. }) => self.host_to_host(to, from),
             (Found::Device { .. }, Found::Device { .. }) => self.on_device(to, from),
         }
+    }
+
+    /// A copy from pinned memory returns when it is done, and so is all that its stream waits for: the program may then write where
+    /// earlier copies were to land. Whether that is so anyhow.
+    fn overtakes(&self) -> bool {
+        host_call::are_unfinished() || self.shim.remote.lands()
     }
 
     /// Whether something before this copy may still change what it reads.
