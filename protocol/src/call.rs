@@ -8,6 +8,7 @@ use crate::codec::{Decode, Encode};
 use crate::error::Code;
 use crate::graph::Change;
 use crate::handle::Id;
+use crate::limits::KERNEL_PARAM_BYTES_MAX;
 use crate::table;
 
 /// The number of an operation on the wire: a hash of its name, so that no table's order matters.
@@ -250,6 +251,16 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// Whether a kernel can have such parameters: one behind the other, within what CUDA allows. Whoever gathers them reads so many bytes.
+    pub fn is_plausible(&self) -> bool {
+        let mut end = 0;
+        self.params.iter().all(|&(offset, bytes)| {
+            let begins = u64::from(offset) >= end;
+            end = u64::from(offset) + u64::from(bytes);
+            begins && end <= KERNEL_PARAM_BYTES_MAX as u64
+        })
+    }
+
     /// Bytes of the whole parameter buffer.
     pub fn bytes(&self) -> usize {
         self.params.iter().map(|(offset, size)| *offset as usize + *size as usize).max().unwrap_or(0)

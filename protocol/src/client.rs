@@ -60,6 +60,12 @@ pub enum Breach {
     DeadContexts,
     #[error("a notice with a body of {got} bytes, which is none that it may have")]
     Notice { got: usize },
+    #[error("a notice of something unknown, {op:#x}")]
+    UnknownNotice { op: u32 },
+    #[error("an answer to call {about}, which waits for none")]
+    Unasked { about: u64 },
+    #[error("a call, which only a client makes")]
+    Called,
 }
 
 /// What came of a copy whose bytes land by themselves.
@@ -332,7 +338,7 @@ impl Client {
             let body = self.session.body();
             self.heard_bytes += body.len() as u64;
             match (header.kind, header.op) {
-                (RecordKind::Reply, _) => self.take_reply(header),
+                (RecordKind::Reply, _) => self.take_reply(header)?,
                 (RecordKind::Notice, NOTICE_FAILED) => {
                     let context = notice(body)?;
                     self.take_failed(header, context)?;
@@ -365,28 +371,37 @@ impl Client {
                     }
                     self.host_calls.push_back(due);
                 }
-                _ => {}
+                (RecordKind::Notice, op) => return Err(Breach::UnknownNotice { op }),
+                (RecordKind::Call, _) => return Err(Breach::Called),
+                // The log keeps these to itself.
+                (RecordKind::Ack | RecordKind::Greeting, _) => {}
             }
         }
         Ok(())
     }
 
-    /// An answer that nobody waits for, or a second one, is dropped.
-    fn take_reply(&mut self, header: Header) {
+    /// An answer to a call that was not asked, or was answered before, is for nobody: whoever should have had it would wait for ever.
+    fn take_reply(&mut self, header: Header) -> Result<(), Breach> {
         if let Some(context) = self.landing.remove(&header.about) {
             self.landed.push_back(Landed::End { call: header.about, code: header.code });
             // As below.
             let _ = self.mourn(header.code, context);
-            return;
+            return Ok(());
         }
-        let Some(asked) = self.asked.get_mut(&header.about) else { return };
-        if asked.answer.is_some() || self.dead.is_some() {
-            return;
+        if self.dead.is_some() {
+            // Whoever waited has been told.
+            return Ok(());
+        }
+        let unasked = Breach::Unasked { about: header.about };
+        let asked = self.asked.get_mut(&header.about).ok_or(unasked.clone())?;
+        if asked.answer.is_some() {
+            return Err(unasked);
         }
         asked.answer = Some(Answer { code: header.code, body: self.session.body().to_vec() });
         let context = asked.context;
         // Only contexts of the program's own calls can come here, so there cannot be too many.
         let _ = self.mourn(header.code, context);
+        Ok(())
     }
 
     fn take_failed(&mut self, header: Header, context: Id) -> Result<(), Breach> {

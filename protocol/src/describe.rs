@@ -21,6 +21,13 @@ pub fn describe(operation: u32, body: &[u8]) -> String {
     }
 }
 
+/// The name of an operation.
+pub fn name_of(operation: u32) -> &'static str {
+    let named = table::rows().map(|row| row.name).find(|name| op(name) == operation);
+    let ours = || OWN_OPS.iter().find(|(_, number)| *number == operation).map(|(name, _)| *name);
+    named.or_else(ours).unwrap_or("something unknown")
+}
+
 fn arguments(row: &Row, mut body: &[u8]) -> String {
     let mut text = String::new();
     for arg in row.args {

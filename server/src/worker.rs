@@ -10,6 +10,7 @@ use crate::printed::Printed;
 use crate::refusal::Refusal;
 use crate::{snapshot, worker_process};
 use anyhow::{Context, anyhow};
+use farwarp_link::Link;
 use farwarp_protocol::admission::close;
 use farwarp_protocol::call::{self, GOODBYE, HELLO, Range};
 use farwarp_protocol::codec;
@@ -36,11 +37,16 @@ const BY_DESCRIPTOR: usize = 103;
 const MAX_CONNECTIONS: &str = "32";
 
 pub fn main() -> anyhow::Result<()> {
+    main_over(std::convert::identity)
+}
+
+/// The same over what is made of each connection: for tests of a worker that lies.
+pub fn main_over(link: fn(Box<dyn Link>) -> Box<dyn Link>) -> anyhow::Result<()> {
     let (port, start) = WorkerPort::from_fd(worker_process::enter()?).context("the gate's first message")?;
     worker_process::close_jail(&port, &start).context("the gate hears nothing")?;
     let printed = Arc::new(Printed::capture().context("taking over stdout")?);
     let outlet = Arc::new(Outlet::new()?);
-    let door = Arc::new(Door { port: Mutex::new(port), outlet: outlet.clone() });
+    let door = Arc::new(Door { port: Mutex::new(port), outlet: outlet.clone(), link });
     keep(door.clone());
     let mut worker = Worker {
         door: door.clone(),
@@ -58,6 +64,7 @@ pub fn main() -> anyhow::Result<()> {
 struct Door {
     port: Mutex<WorkerPort>,
     outlet: Arc<Outlet>,
+    link: fn(Box<dyn Link>) -> Box<dyn Link>,
 }
 
 impl Door {
@@ -68,7 +75,7 @@ impl Door {
     /// Hears the gate, and lets a new connection carry the session on.
     fn attend(&self, port: &mut WorkerPort) -> Result<(), PortError> {
         if let Some(connection) = port.poll(Instant::now())? {
-            self.outlet.connect(connection.link);
+            self.outlet.connect((self.link)(connection.link));
         }
         Ok(())
     }

@@ -50,7 +50,7 @@ macro_rules! export_row {
             let answer = call.shim.remote.ask(op(stringify!($name)), &[&call.body])?;
             answer.check()?;
             let reply = &mut answer.body.as_slice();
-            $(unsafe { <$kind as Travel>::deliver($arg, reply) }?;)*
+            $(unsafe { <$kind as Travel>::deliver($arg, reply) }.map_err(|_| answer.malformed())?;)*
             let _ = reply;
             Ok(())
         } call }

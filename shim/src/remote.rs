@@ -5,9 +5,11 @@
 //! their answer or leaves. When nobody waits, a helper thread sends what was told, keeps the connection alive, has the program's host
 //! functions run, and brings a lost connection back.
 
+mod answer;
 mod core;
 mod front;
 
+pub use self::answer::Answer;
 use self::core::{Core, RECONNECT_PAUSE, Signs};
 use self::front::{Front, TOLD_BYTES_MAX, Who};
 use crate::landing::Landing;
@@ -16,7 +18,6 @@ use crate::stats::Traffic;
 use crate::wait;
 use farwarp_link::{DialError, Dialled, Link, LinkStats};
 use farwarp_protocol::call::{GOODBYE, HostCallDue, Range, THREAD_GONE};
-pub use farwarp_protocol::client::Answer;
 use farwarp_protocol::client::{Client, NotPut};
 use farwarp_protocol::error::{CUDA_ERROR_DEINITIALIZED, Code};
 use farwarp_protocol::frame::{FLAG_ASKED, Header, RecordKind};
@@ -84,13 +85,13 @@ impl Remote {
     /// Sends a call and waits for its answer, whatever that is.
     pub fn ask(&self, op: u32, body: &[&[u8]]) -> Result<Answer, Code> {
         let number = self.ask_ahead(op, body)?;
-        self.answer(number)
+        self.answer(op, number)
     }
 
     /// The same, about another context than the calling thread's.
     pub fn ask_about(&self, context: Id, op: u32, body: &[&[u8]]) -> Result<Answer, Code> {
         let number = self.put(Header { about: context.0, ..header(op, FLAG_ASKED) }, body, None)?;
-        self.answer(number)
+        self.answer(op, number)
     }
 
     /// What is shared with the GPU.
@@ -131,13 +132,14 @@ impl Remote {
         self.put(header(op, FLAG_ASKED), body, None)
     }
 
-    pub fn answer(&self, number: u64) -> Result<Answer, Code> {
+    pub fn answer(&self, op: u32, number: u64) -> Result<Answer, Code> {
         let slot = crate::threads::slot();
-        self.drive_until(|core| {
+        let answer = self.drive_until(|core| {
             let answer = core.client.take_answer(number)?;
             core.answered(slot);
             Some(answer)
-        })
+        });
+        answer.map(|answer| Answer::to(op, answer))
     }
 
     /// Sends a copy whose bytes land by themselves when they come. Its failure is heard of as a told call's.

@@ -23,7 +23,7 @@ use farwarp_protocol::call::{
 };
 use farwarp_protocol::codec::encode;
 use farwarp_protocol::error::{
-    CUDA_ERROR_INVALID_CONTEXT, CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_NOT_SUPPORTED, CUDA_ERROR_UNKNOWN, Code,
+    CUDA_ERROR_INVALID_CONTEXT, CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_NOT_SUPPORTED, Code,
 };
 use farwarp_protocol::handle::Id;
 use farwarp_protocol::limits::{DTOH_PIECES_IN_FLIGHT, LATER_BYTES_MAX, PIECE_BYTES};
@@ -211,11 +211,11 @@ impl Transfer {
                 asked.push_back((part, number));
             }
             let Some((part, number)) = asked.pop_front() else { break };
-            let answer = self.shim.remote.answer(number)?;
+            let answer = self.shim.remote.answer(COPY_TO_HOST, number)?;
             let bytes = (part.shape.width * part.shape.height * part.shape.depth) as usize;
             match answer.check() {
                 // A server that sends fewer bytes than were asked for does not get to write any. What kernels printed follows the bytes.
-                Ok(()) if answer.body.len() < bytes => failure = Some(CUDA_ERROR_UNKNOWN),
+                Ok(()) if answer.body.len() < bytes => failure = Some(answer.malformed()),
                 Ok(()) => {
                     // SAFETY: the program vouches for what it names as the destination; the part lies in it.
                     unsafe { scatter(&answer.body[..bytes], to.at(&part), part.shape) };

@@ -4,6 +4,7 @@
 pub mod fakecloud;
 mod household;
 mod judge;
+pub mod liar;
 mod product;
 pub mod relay;
 mod run;

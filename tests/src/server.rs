@@ -30,22 +30,33 @@ impl Server {
     /// One whose sessions outlive their connection by this.
     pub fn with_grace(resume_grace: Duration) -> Self {
         let driver = Product::find().dist().join("lib/farwarp/softgpu/libcuda.so.1");
-        Self::with(resume_grace, &driver, "on")
+        Self::with(resume_grace, &driver, "on", None)
     }
 
     /// One whose workers load this driver, which writes a file; so they are not jailed.
     pub fn with_driver(driver: &Path) -> Self {
-        Self::with(RESUME_GRACE, driver, "off")
+        Self::with(RESUME_GRACE, driver, "off", None)
     }
 
-    fn with(resume_grace: Duration, driver: &Path, jail: &str) -> Self {
+    /// One whose workers are this program, which reads and writes beside itself: a copy in the folder of [`Server::file`].
+    pub fn of_workers(program: &Path) -> Self {
+        let driver = Product::find().dist().join("lib/farwarp/softgpu/libcuda.so.1");
+        Self::with(RESUME_GRACE, &driver, "off", Some(program))
+    }
+
+    fn with(resume_grace: Duration, driver: &Path, jail: &str, worker: Option<&Path>) -> Self {
         let folder =
             tempfile::Builder::new().prefix("farwarp-server-").tempdir().expect("a temporary folder");
         let product = Product::find();
         let household = Household::new();
         let log = File::create(folder.path().join("log")).expect("a file in a folder of ours");
-        let process = household
-            .command(&product.dist().join("bin/farwarp-server"))
+        let mut command = household.command(&product.dist().join("bin/farwarp-server"));
+        if let Some(worker) = worker {
+            let copy = folder.path().join("worker");
+            fs::copy(worker, &copy).expect("a copy in a folder of ours");
+            command.arg("--worker-program").arg(copy);
+        }
+        let process = command
             .args(["--listen", "127.0.0.1:0", "--resume-grace", &format!("{}s", resume_grace.as_secs())])
             .args(["--jail", jail])
             .arg("--driver")

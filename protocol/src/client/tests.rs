@@ -237,3 +237,28 @@ fn an_answer_is_given_once() {
     assert_eq!(pair.client.take_answer(number), Some(Ok(answer)));
     assert_eq!(pair.client.take_answer(number), Some(Err(CUDA_ERROR_UNKNOWN)), "it is nobody's any more");
 }
+
+/// Whoever should have had that answer would wait for ever.
+#[test]
+fn a_server_that_answers_what_was_not_asked_is_a_liar() {
+    for about in [1, 2, 3] {
+        let mut pair = Pair::connected(Limits::default());
+        // Call 1 is told and call 2 asked; the third answer is to a call that was not made.
+        pair.client.put(tell(), &[]).unwrap();
+        pair.client.put(ask(), &[]).unwrap();
+        let asker = pair.carry().pop().unwrap();
+        pair.worker.answer(asker, 0, &[], WhenFull::Keep).unwrap();
+        pair.worker.answer(Asker { number: about, ..asker }, 0, &[], WhenFull::Keep).unwrap();
+        pair.carry();
+        assert_eq!(pair.client.take_breach(), Some(Breach::Unasked { about }));
+        assert_eq!(pair.client.dead(), Some(SESSION_LOST));
+    }
+}
+
+#[test]
+fn a_notice_of_something_unknown_is_no_notice() {
+    let mut pair = Pair::connected(Limits::default());
+    pair.worker.notice(op("cuInit"), &[], WhenFull::Keep).unwrap();
+    pair.carry();
+    assert_eq!(pair.client.take_breach(), Some(Breach::UnknownNotice { op: op("cuInit") }));
+}

@@ -13,9 +13,7 @@ use crate::objects::{Link, born};
 use crate::state::{Shim, shim};
 use farwarp_protocol::call::{LinkAdd, LinkOutput, op};
 use farwarp_protocol::codec::{decode, decode_prefix, encode};
-use farwarp_protocol::error::{
-    CUDA_ERROR_INVALID_HANDLE, CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_UNKNOWN, Code,
-};
+use farwarp_protocol::error::{CUDA_ERROR_INVALID_HANDLE, CUDA_ERROR_INVALID_VALUE, Code};
 use farwarp_protocol::handle::Id;
 use farwarp_protocol::limits::{IMAGE_BYTES_MAX, NAME_BYTES_MAX};
 use std::ffi::{CStr, c_char, c_void};
@@ -138,7 +136,7 @@ fn fetch(shim: &Shim, id: Id) -> Result<Vec<u8>, Code> {
     loop {
         let answer = shim.remote.ask(op("cuLinkComplete"), &[&encode(&(id, image.len() as u64))])?;
         let Ok((output, header)) = decode_prefix::<LinkOutput>(&answer.body) else {
-            return Err(answer.check().err().unwrap_or(CUDA_ERROR_UNKNOWN));
+            return Err(answer.check().err().unwrap_or_else(|| answer.malformed()));
         };
         deliver_logs(shim, id, &output);
         answer.check()?;
@@ -147,7 +145,7 @@ fn fetch(shim: &Shim, id: Id) -> Result<Vec<u8>, Code> {
         // A server that sends nothing more, or more than it said, is not asked again.
         match image.len() as u64 {
             so_far if so_far == output.bytes => return Ok(image),
-            so_far if so_far > output.bytes || piece.is_empty() => return Err(CUDA_ERROR_UNKNOWN),
+            so_far if so_far > output.bytes || piece.is_empty() => return Err(answer.malformed()),
             _ => {}
         }
     }

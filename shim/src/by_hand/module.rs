@@ -161,8 +161,11 @@ fn finish_load(shim: &Shim, op: u32, body: &[u8], options: &Options) -> Result<N
     // The logs come also with a failure; then they are what it is for.
     let loaded: Loaded = match decode(&answer.body) {
         Ok(loaded) => loaded,
-        Err(_) => return Err(answer.check().err().unwrap_or(CUDA_ERROR_UNKNOWN)),
+        Err(_) => return Err(answer.check().err().unwrap_or_else(|| answer.malformed())),
     };
+    if loaded.functions.iter().flatten().any(|(_, layout)| !layout.is_plausible()) {
+        return Err(answer.malformed());
+    }
     unsafe { options.deliver_logs(&loaded.info_log, &loaded.error_log) };
     answer.check()?;
     Ok(Names::new(loaded.functions))
@@ -350,7 +353,11 @@ fn find_function(
     let find = encode(&FindFunction { within, name: name.to_owned(), found });
     match known {
         Some(layout) => shim.remote.tell(FIND_FUNCTION, &[&find]).map(|()| layout),
-        None => shim.remote.ask(FIND_FUNCTION, &[&find])?.value::<Layout>().map(Arc::new),
+        None => {
+            let answer = shim.remote.ask(FIND_FUNCTION, &[&find])?;
+            let layout = answer.value::<Layout>()?;
+            if layout.is_plausible() { Ok(Arc::new(layout)) } else { Err(answer.malformed()) }
+        }
     }
 }
 

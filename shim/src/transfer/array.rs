@@ -9,9 +9,7 @@ use farwarp_protocol::arrays::{ArrayPlace, BoxBetween, BoxFromArray, BoxToArray,
 use farwarp_protocol::boxes::{Block, Part};
 use farwarp_protocol::call::{BOX_BETWEEN, BOX_FROM_ARRAY, BOX_TO_ARRAY};
 use farwarp_protocol::codec::encode;
-use farwarp_protocol::error::{
-    CUDA_ERROR_INVALID_HANDLE, CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_UNKNOWN, Code,
-};
+use farwarp_protocol::error::{CUDA_ERROR_INVALID_HANDLE, CUDA_ERROR_INVALID_VALUE, Code};
 use farwarp_protocol::handle::Id;
 use farwarp_protocol::limits::{DTOH_PIECES_IN_FLIGHT, PIECE_BYTES};
 use std::collections::VecDeque;
@@ -81,11 +79,11 @@ impl Transfer {
                 asked.push_back((part, number));
             }
             let Some((part, number)) = asked.pop_front() else { break };
-            let answer = self.shim.remote.answer(number)?;
+            let answer = self.shim.remote.answer(BOX_FROM_ARRAY, number)?;
             let bytes = (part.shape.width * part.shape.height * part.shape.depth) as usize;
             match answer.check() {
                 // A server that sends fewer bytes than were asked for does not get to write any.
-                Ok(()) if answer.body.len() < bytes => failure = Some(CUDA_ERROR_UNKNOWN),
+                Ok(()) if answer.body.len() < bytes => failure = Some(answer.malformed()),
                 Ok(()) => {
                     // SAFETY: the program vouches for what it names as the destination; the part lies in it.
                     unsafe { scatter(&answer.body[..bytes], to.at(&part), part.shape) };
