@@ -23,6 +23,11 @@ fn code_that_the_device_cannot_run_is_refused_at_its_load_in_words() {
 }
 
 #[test]
+fn what_the_run_time_compiler_makes_runs_as_a_module_and_as_a_library() {
+    well_on_both_roads("run_time_compiler", &[]);
+}
+
+#[test]
 fn launches_in_pieces_and_questions_of_occupancy_are_answered() {
     well_on_both_roads("prepared", &[]);
 }
