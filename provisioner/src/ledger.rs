@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use farwarp_link::identity::Identity;
@@ -14,6 +13,7 @@ use crate::clock::Moment;
 use crate::config::Budget;
 use crate::cost::Meter;
 use crate::lease::{Rules, State};
+use crate::only_one::OnlyOne;
 use crate::provider::{Offer, Order, Owner, RemoteId};
 use crate::ranking::Failure;
 
@@ -77,7 +77,7 @@ pub struct Ledger {
     secrets: PathBuf,
     owner: Owner,
     disk: Box<dyn Disk>,
-    _lock: File,
+    _lock: OnlyOne,
 }
 
 /// The four steps of a durable write, each of which may be the last one before the power goes.
@@ -242,19 +242,16 @@ fn is_id(text: &str) -> bool {
     text.len() == ID_DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-fn lock(path: &Path) -> Result<File, LedgerError> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(io_error("open", path))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(LedgerError::Locked { path: path.to_owned() }),
-        Err(error) => Err(io_error("lock", path)(error.into())),
+fn lock(path: &Path) -> Result<OnlyOne, LedgerError> {
+    let lock = OnlyOne::take(path).map_err(io_error("lock", path))?;
+    let lock = lock.ok_or_else(|| LedgerError::Locked { path: path.to_owned() })?;
+    if matches!(lock, OnlyOne::Name { .. }) {
+        tracing::warn!(
+            path = %path.display(),
+            "the file system has no locks: of machines that share this folder only one may run farwarp, or each with a FARWARP_STATE of its own"
+        );
     }
+    Ok(lock)
 }
 
 fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), LedgerError> {

@@ -26,6 +26,7 @@ pub mod keeper;
 pub mod keys;
 pub mod lease;
 pub mod ledger;
+mod only_one;
 pub mod places;
 pub mod process;
 pub mod provider;

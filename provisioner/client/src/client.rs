@@ -253,8 +253,10 @@ fn start_agent(paths: &Paths, starter: &Starter, until: Instant) -> Result<(), C
         if listens(&paths.socket(), until) {
             return Ok(());
         }
-        let mine =
-            lock.as_ref().is_none_or(|lock| flock(lock, FlockOperation::NonBlockingLockExclusive).is_ok());
+        // Where there are no locks each starts one, and all but one of them leave again.
+        let mine = lock.as_ref().is_none_or(|lock| {
+            flock(lock, FlockOperation::NonBlockingLockExclusive) != Err(rustix::io::Errno::WOULDBLOCK)
+        });
         match started {
             // Somebody else may have started it before we had the lock.
             None if mine && !listens(&paths.socket(), until) => started = Some(spawn(paths, starter)?),

@@ -1,16 +1,16 @@
 //! The agent's socket, and the lock that makes it the only one.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::only_one::OnlyOne;
 use farwarp_agent_client::{Paths, PathsError, Wire};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{FlockOperation, Mode, flock};
+use rustix::fs::Mode;
 use rustix::net::SocketFlags;
 
 /// An agent that is just leaving holds its lock a moment longer than its socket.
@@ -32,7 +32,7 @@ pub enum DoorError {
 pub struct Door {
     listener: UnixListener,
     socket: PathBuf,
-    _lock: File,
+    _lock: OnlyOne,
 }
 
 impl Door {
@@ -81,21 +81,11 @@ fn listen(socket: &Path) -> Result<UnixListener, DoorError> {
     Ok(listener)
 }
 
-fn take_lock(path: &Path, socket: &Path) -> Result<Option<File>, DoorError> {
-    let mut options = OpenOptions::new();
-    let lock = options
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(io_error("open", path))?;
+fn take_lock(path: &Path, socket: &Path) -> Result<Option<OnlyOne>, DoorError> {
     let until = Instant::now() + LOCK_TIMEOUT;
     loop {
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(Some(lock)),
-            Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(io_error("lock", path)(error.into())),
+        if let Some(lock) = OnlyOne::take(path).map_err(io_error("lock", path))? {
+            return Ok(Some(lock));
         }
         if Wire::connect(socket, until).is_ok() {
             return Ok(None);
