@@ -21,13 +21,9 @@ use std::sync::{Arc, Mutex};
 pub struct Steps {
     context: Id,
     plan: Arc<Plan>,
-    /// At the end of the last launch: launches of one executable graph follow each other. Held while one is issued.
-    last: Mutex<LastLaunch>,
-}
-
-struct LastLaunch {
-    event: u64,
-    stream: Option<u64>,
+    /// An event at the end of the last launch: launches of one executable graph follow each other, in whatever stream of whichever thread.
+    /// Held while one is issued.
+    last: Mutex<u64>,
 }
 
 /// `CU_EVENT_DISABLE_TIMING`.
@@ -56,7 +52,7 @@ impl Steps {
         }
         let mut event = 0;
         result(unsafe { exports::cuEventCreate(&mut event, WITHOUT_TIMING) })?;
-        Ok(Steps { context, plan, last: Mutex::new(LastLaunch { event, stream: None }) })
+        Ok(Steps { context, plan, last: Mutex::new(event) })
     }
 }
 
@@ -64,7 +60,7 @@ impl Drop for Steps {
     fn drop(&mut self) {
         let last = self.last.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
         // One whose context is gone is gone with it.
-        let _ = unsafe { exports::cuEventDestroy_v2(last.event) };
+        let _ = unsafe { exports::cuEventDestroy_v2(*last) };
     }
 }
 
@@ -73,16 +69,14 @@ pub fn launch(shim: &Shim, context: Id, steps: &Steps, stream: u64) -> Result<()
         crate::state::note("a graph that touches host memory is launched in its own context only");
         return Err(CUDA_ERROR_NOT_SUPPORTED);
     }
-    let mut last = steps.last.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    if last.stream.is_some_and(|other| other != stream) {
-        result(unsafe { exports::cuStreamWaitEvent(stream, last.event, 0) })?;
-    }
+    let last = steps.last.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    // Nothing is waited for before the first launch, nor in the stream of the last one.
+    result(unsafe { exports::cuStreamWaitEvent(stream, *last, 0) })?;
     let issue = Issue { shim, stream };
     for step in steps.plan.levels.iter().flatten().filter(|step| step.enabled) {
         issue.step(&step.work)?;
     }
-    last.stream = Some(stream);
-    result(unsafe { exports::cuEventRecord(last.event, stream) })
+    result(unsafe { exports::cuEventRecord(*last, stream) })
 }
 
 struct Issue<'a> {
