@@ -116,7 +116,7 @@ mod tests {
         };
         let check = |opcode: &str| Program::index(&text(opcode)).unwrap().check_opcodes();
         let line = 7;
-        for opcode in ["wgmma.fence.sync.aligned", "tex.2d.v4.f32.s32 {%a,%b,%c,%d}, [t, {%e,%f}]"] {
+        for opcode in ["wgmma.fence.sync.aligned", "sust.p.2d.v4.b32.trap [s, {%a,%b}], {%c,%d,%e,%f}"] {
             assert!(
                 matches!(check(opcode), Err(PtxError::Unsupported { line: found, .. }) if found == line),
                 "{opcode}"
