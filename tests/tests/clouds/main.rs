@@ -64,7 +64,7 @@ impl Scene {
     }
 }
 
-/// Whether to try all of what the default run samples: `scripts/soak` and `scripts/test --all` do.
+/// Whether to try all of what the default run samples: `scripts/soak` does.
 pub fn deeply(what: &str) -> bool {
     let deep = std::env::var_os("FARWARP_CLOUDS").is_some_and(|value| value == "all");
     if !deep {
