@@ -135,7 +135,12 @@ pub fn dial(network: &Arc<Mutex<Network>>, now: Instant, random: &mut Random) ->
     let mut config = ClientConfig::new(tls::client(pair.pin()).0);
     let (transport, client_acknowledged) = settings::transport_counted(SILENCE, 0);
     config.transport_config(transport);
-    let to = network.lock().unwrap().addresses[WORKER];
+    let to = {
+        let mut network = network.lock().unwrap();
+        // What an earlier dial has still on its way is for another worker: this one would take its first datagram for its client's.
+        network.on_the_way[WORKER].clear();
+        network.addresses[WORKER]
+    };
     let connection = client.connect(now, config, to, "farwarp").expect("a connection begins");
     let side = |side, endpoint, connection, acknowledged| {
         let network = network.clone();
