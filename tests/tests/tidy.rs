@@ -13,8 +13,20 @@ const LINES_MAX: usize = 700;
 /// Not part of what is written: what is built, and git's own.
 const NOT_OURS: [&str; 5] = ["target", "dist", "dist.new", ".work", ".git"];
 
-/// Words that mean unfinished work. This file has to name them.
-const UNFINISHED: [&str; 7] = ["todo!(", "unimplemented!(", "#[ignore", "FIXME", "XXX", "HACK", "dbg!("];
+/// Words that mean unfinished work. Put together here, so that this file does not hold them.
+const UNFINISHED: [&str; 7] = [
+    concat!("to", "do!("),
+    concat!("un", "implemented!("),
+    concat!("#[", "ignore"),
+    concat!("FIX", "ME"),
+    concat!("XX", "X"),
+    concat!("HA", "CK"),
+    concat!("db", "g!("),
+];
+
+/// Hosts of package registries. Cargo writes its own into the one lock file.
+const REGISTRIES: [&str; 3] =
+    [concat!("crates", ".io"), concat!("pypi", ".org"), concat!("python", "hosted")];
 
 #[test]
 fn unsafe_stands_only_in_the_listed_files_and_each_says_why() {
@@ -50,8 +62,7 @@ fn each_file_opens_with_what_it_is_for() {
 
 #[test]
 fn nothing_is_left_unfinished() {
-    let files = rust_files().into_iter().filter(|path| !is_this_file(path)).collect();
-    each(files, |text| {
+    each(rust_files(), |text| {
         UNFINISHED.iter().find(|word| text.contains(**word)).map(|word| format!("it says {word:?}"))
     });
 }
@@ -62,6 +73,14 @@ fn no_file_knows_the_machine_that_it_was_written_on() {
     let places = ["work", "root", "home"].map(|folder| format!("/{folder}/"));
     each(written_files(), |text| {
         places.iter().find(|place| text.contains(*place)).map(|place| format!("it names {place}"))
+    });
+}
+
+#[test]
+fn no_file_names_a_package_registry_but_the_lock() {
+    let files = written_files().into_iter().filter(|path| name(path) != "Cargo.lock").collect();
+    each(files, |text| {
+        REGISTRIES.iter().find(|host| text.contains(**host)).map(|host| format!("it names {host}"))
     });
 }
 
