@@ -193,6 +193,9 @@ pub enum ProviderError {
     Balance(String),
     #[error("asked too often{}", after.map_or(String::new(), |after| format!("; again in {} s", after.as_secs())))]
     RateLimited { after: Option<Duration> },
+    /// Something is to be said in the configuration before anything can be rented here.
+    #[error("not configured: {0}")]
+    Unconfigured(String),
     /// Asking again in the same way will not help.
     #[error("{0}")]
     Refused(String),
@@ -210,7 +213,8 @@ pub enum ProviderError {
 impl ProviderError {
     /// Whether other offers of the same provider are worth a try.
     pub fn concerns_the_account(&self) -> bool {
-        matches!(self, Self::Quota(_) | Self::Auth(_) | Self::Balance(_) | Self::RateLimited { .. })
+        use ProviderError::*;
+        matches!(self, Quota(_) | Auth(_) | Balance(_) | RateLimited { .. } | Unconfigured(_))
     }
 }
 

@@ -66,7 +66,7 @@ impl FakeCloud {
     pub fn config(&self, profile: &str) -> String {
         let (url, key, sha256) = (self.url(), self.key_file().display().to_string(), &self.sha256);
         format!(
-            "[profiles.default]\nprovider = 'vast'\n{profile}\n[provider.vast]\nendpoint = '{url}'\nkey_file = '{key}'\n\
+            "[profiles.default]\nprovider = 'vast'\n{profile}\n[provider.vast]\nendpoint = '{url}'\nkey_file = '{key}'\nimage = 'a-test'\n\
              server_url = '{url}/farwarp-server'\nserver_sha256 = '{sha256}'\npoll = '100ms'\nverify = '200ms'\n\
              ttl = '1m'\nresume_grace = '20s'\nboot_timeout = '60s'\n"
         )

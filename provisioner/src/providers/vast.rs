@@ -24,8 +24,6 @@ use crate::rest::{Rest, Said, words_of};
 
 pub const NAME: &str = "vast";
 pub const ENDPOINT: &str = "https://console.vast.ai";
-/// The image holds the server and curl, and no CUDA: the host's driver is put into every container.
-pub const IMAGE: &str = "ghcr.io/farwarp/farwarp-server:0.1.0";
 /// Where the key lies if no variable holds it, below the home directory.
 pub const KEY_FILES: [&str; 2] = [".config/vastai/vast_api_key", ".vast_api_key"];
 pub const KEY_VARIABLE: &str = "VAST_API_KEY";
@@ -44,7 +42,7 @@ const LOG_PAUSE: Duration = Duration::from_millis(300);
 pub struct Vast {
     rest: Rest,
     endpoint: String,
-    image: String,
+    image: Option<String>,
     disk_gb: u64,
     delivery: Delivery,
     poll_ms: u64,
@@ -60,7 +58,7 @@ impl Vast {
         Self {
             rest: Rest::new(http, &endpoint, Box::new(credentials)),
             endpoint,
-            image: config.image.clone().unwrap_or_else(|| IMAGE.into()),
+            image: config.image.clone(),
             disk_gb: config.disk_gb.max(8),
             delivery: config.delivery(),
             poll_ms: config.poll.unwrap_or(10_000),
@@ -100,7 +98,7 @@ impl Vast {
         query
     }
 
-    fn order(&self, offer: &Offer, order: &Order, identity: &Identity) -> Value {
+    fn order(&self, image: &str, offer: &Offer, order: &Order, identity: &Identity) -> Value {
         let variables = bootstrap::variables(order, identity, &self.delivery, End::Vast, &self.endpoint);
         let mut environment: serde_json::Map<String, Value> =
             variables.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
@@ -110,7 +108,7 @@ impl Vast {
         environment.insert("NVIDIA_DRIVER_CAPABILITIES".into(), "compute,utility".into());
         let bid = offer.traits.spot.then_some(offer.price.per_hour.0 as f64 / 1e6);
         json!({
-            "client_id": "me", "image": self.image, "disk": self.disk_gb, "label": order.tag.to_string(),
+            "client_id": "me", "image": image, "disk": self.disk_gb, "label": order.tag.to_string(),
             "env": environment, "runtype": "args", "args": ["sh", "-c", SCRIPT],
             "cancel_unavail": true, "force": false, "price": bid,
         })
@@ -161,8 +159,15 @@ impl Provider for Vast {
     }
 
     fn create(&self, offer: &Offer, order: &Order, identity: &Identity) -> Result<RemoteId, ProviderError> {
+        // A machine without a right image would cost as much as one that boots.
+        let image = self.image.as_deref().ok_or_else(|| {
+            ProviderError::Unconfigured(
+                "provider.vast names no image: one that holds curl will do, the host's driver is put into it"
+                    .into(),
+            )
+        })?;
         let path = format!("/api/v0/asks/{}/", offer.id);
-        let said = self.rest.ask(Method::Put, &path, Some(&self.order(offer, order, identity)))?;
+        let said = self.rest.ask(Method::Put, &path, Some(&self.order(image, offer, order, identity)))?;
         let made = answers::id(said.value.get("new_contract"));
         let succeeded = said.is_success() && said.value.get("success") == Some(&Value::Bool(true));
         match (made, succeeded, said.status) {

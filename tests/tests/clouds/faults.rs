@@ -180,6 +180,17 @@ fn an_unknown_gpu_is_answered_with_the_nearest_and_nothing_is_rented() {
 }
 
 #[test]
+fn without_an_image_nothing_is_rented_and_one_line_says_why() {
+    let scene = Scene::new("");
+    scene.household.configure(&scene.cloud.config("").replace("image = 'a-test'\n", ""));
+    let outcome = scene.said(&["up"]);
+    let said = String::from_utf8_lossy(&outcome.stderr);
+    assert!(!outcome.status.success());
+    assert_eq!(said.matches("provider.vast names no image").count(), 1, "{outcome}");
+    assert_eq!(scene.cloud.world().creates, 0);
+}
+
+#[test]
 fn a_budget_stops_what_would_exceed_it_before_and_during() {
     let scene = Scene::new("quiet = '10h'\nhold = 'never'\nbudget = '$0.05'");
     let clock = scene.cloud.world().clock.clone();
